@@ -1,0 +1,67 @@
+"""`mien serve`: answer requests until told to stop."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+
+from mien import clock
+from mien.app import SECTIONS, create_app
+from mien.cli.common import StoreOption, console, tell
+from mien.services.spaces import apply
+from mien.settings import Settings, read_settings
+from mien.store.sql import open_store
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [env: MIEN_HOST]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on. [env: MIEN_PORT]")] = None,
+    store: StoreOption = None,
+    apply_file: Annotated[
+        Path | None,
+        typer.Option("--apply", exists=True, dir_okay=False, help="Apply this file of spaces first."),
+    ] = None,
+) -> None:
+    """Serve every dialect until Ctrl-C."""
+    settings = read_settings(os.environ, host=host, port=port, store=store)
+    if apply_file is not None:
+        with open_store(settings.store) as opened:
+            changes = apply(opened, apply_file.read_text("utf-8"), SECTIONS, os.environ, now=clock.now())
+        console.print(f"Applied {apply_file}:")
+        tell(changes)
+    run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop."""
+    set_up_logs(as_json=settings.log_json)
+    app = create_app(settings)
+    console.print(f"Mien is listening on http://{settings.host}:{settings.port} (store: {settings.store})")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def set_up_logs(*, as_json: bool) -> None:
+    """Write logs to standard error, as lines of text or of JSON."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=os.fdopen(os.dup(2), "w", buffering=1)),
+    )

@@ -1,0 +1,1 @@
+"""What is true of profiles: frozen values and pure functions. No I/O, no clock, no chance."""

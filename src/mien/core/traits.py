@@ -1,0 +1,61 @@
+"""Trait values, and which write wins.
+
+The latest write by the timestamp in the data wins; between equal timestamps, the one received later. A removed
+trait stays as a tombstone, so that an older value which arrives late does not bring it back.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+REMOVED = b""
+"""The value of a tombstone."""
+
+
+class Write(NamedTuple):
+    """The message that set a value. Writes compare in the order in which they win."""
+
+    timestamp: int
+    order: int
+    source: str
+    message: str
+
+
+class Trait(NamedTuple):
+    """The JSON text of a value, or REMOVED, and the write that set it."""
+
+    value: bytes
+    write: Write
+
+
+Traits = Mapping[str, Trait]
+
+
+def settle(
+    traits: Traits, changes: Mapping[str, bytes], write: Write, *, limit: int
+) -> tuple[dict[str, Trait], Sequence[str]]:
+    """Return the traits after one write, and the keys that were refused.
+
+    `null` removes a trait. A new key beyond `limit` keys is refused; keys that exist go on changing.
+    """
+    settled = dict(traits)
+    refused = []
+    for key, value in changes.items():
+        have = settled.get(key)
+        if have is not None:
+            if have.write > write:
+                continue
+        elif len(settled) >= limit:
+            refused.append(key)
+            continue
+        settled[key] = Trait(REMOVED if value == b"null" else value, write)
+    return settled, refused
+
+
+def combine(ours: Traits, theirs: Traits) -> dict[str, Trait]:
+    """Return the traits of two profiles as one: for each key the write that wins."""
+    both = dict(ours)
+    for key, trait in theirs.items():
+        have = both.get(key)
+        if have is None or have.write < trait.write:
+            both[key] = trait
+    return both

@@ -1,0 +1,1 @@
+"""Vendors' APIs. A dialect translates and never decides; dialects never meet each other."""

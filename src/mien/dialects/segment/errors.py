@@ -1,0 +1,68 @@
+"""Our errors → Segment's statuses, codes and bodies (seed; reference: 1.5, 2.4)."""
+
+from starlette.responses import Response
+
+from mien.dialects.segment.ask import FieldRefused
+from mien.dialects.segment.render import answer
+from mien.errors import (
+    Busy,
+    CredentialRefused,
+    Invalid,
+    MienError,
+    NotFound,
+    ProfileNotFound,
+    RateLimited,
+    RetryLater,
+    TooLarge,
+)
+from mien.web.routing import MethodNotAllowed
+
+_PROFILE_API: tuple[tuple[type[MienError], int, str, str | None], ...] = (
+    (FieldRefused, 400, "validation_error", None),
+    (Invalid, 400, "invalid_request_error", None),
+    (
+        CredentialRefused,
+        401,
+        "authentication_error",
+        "No valid access token: give one as the Basic user name.",
+    ),
+    (ProfileNotFound, 404, "not_found", "Profile was not found."),
+    (NotFound, 404, "not_found", "The resource was not found."),
+    (MethodNotAllowed, 405, "invalid_request_error", None),
+    (RateLimited, 429, "rate_limit_error", None),
+    (RetryLater, 503, "service_unavailable", None),
+    (MienError, 500, "internal_error", None),
+)
+"""The first class an error belongs to decides its status, code and, where Segment's is known, its message."""
+
+_TRACKING_API: tuple[tuple[type[MienError], int, str], ...] = (
+    # 400, not 413: documented, and the clients give up on it instead of sending the same again.
+    (TooLarge, 400, "bad_request"),
+    (Invalid, 400, "bad_request"),
+    (NotFound, 404, "not_found"),
+    (MethodNotAllowed, 405, "bad_request"),
+    # 429: every client waits and sends again, the newer ones without counting it as a failure.
+    (Busy, 429, "rate_limit_error"),
+    (RetryLater, 503, "service_unavailable"),
+    (MienError, 500, "internal_error"),
+)
+
+
+def profile_error(error: MienError) -> Response:
+    """Return the Profile API's answer for an error."""
+    status, code, message = next(row[1:] for row in _PROFILE_API if isinstance(error, row[0]))
+    response = answer({"error": {"code": code, "message": message or str(error)}}, status)
+    return _with_wait(response, error)
+
+
+def tracking_error(error: MienError) -> Response:
+    """Return the Tracking API's answer for an error: an object whose `code` and `message` every client can read."""
+    status, code = next(row[1:] for row in _TRACKING_API if isinstance(error, row[0]))
+    response = answer({"success": False, "code": code, "message": str(error), "error": code}, status)
+    return _with_wait(response, error)
+
+
+def _with_wait(response: Response, error: MienError) -> Response:
+    if isinstance(error, RetryLater):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

@@ -1,0 +1,107 @@
+"""Where Segment's messages carry identifiers (reference: 3.1)."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mien.core.message import ACCOUNTS, USERS, Identifier, Kind
+from mien.dialects.segment.names import COLLECTIONS, TYPE
+
+MAX_LENGTH = 1024
+"""Characters in the value of an identifier; a longer one identifies nobody."""
+
+_EXTERNAL_ID_FIELDS = {"id", "type", "collection", "encoding"}
+
+
+def text_of(value: Any) -> str | None:
+    """Return an identifier's value as text: numbers as their digits, None for null, empty and everything else."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def identifiers_of(
+    kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any], custom: Iterable[str]
+) -> tuple[tuple[Identifier, ...], int]:
+    """Return the identifiers in a message, each once, and how many external ids were malformed.
+
+    `custom` are the types a space configures beyond those whose places are known. The traits of a group call
+    describe the account, so no identifier of the user is taken out of them.
+    """
+    found: dict[Identifier, None] = {}
+    malformed = 0
+
+    def add(collection: str, name: str, value: Any) -> None:
+        text = text_of(value)
+        if text is not None and len(text) <= MAX_LENGTH:
+            found[Identifier(collection, name, text.lower() if name == "email" else text)] = None
+
+    add(USERS, "user_id", item.get("userId"))
+    if kind == Kind.ALIAS:
+        return tuple(found), 0
+    add(USERS, "anonymous_id", item.get("anonymousId"))
+    for place in _places(kind, item, context):
+        add(USERS, "email", place.get("email"))
+        for name in custom:
+            add(USERS, name, place.get(name))
+            add(USERS, name, place.get(_camel(name)))
+    for name, value in _from_context(context):
+        add(USERS, name, value)
+    external_ids = context.get("externalIds")
+    for external in external_ids if isinstance(external_ids, list) else ():
+        if _well_formed(external):
+            add(external["collection"], external["type"], external["id"])
+        else:
+            malformed += 1
+    if kind == Kind.GROUP:
+        add(ACCOUNTS, "group_id", item.get("groupId"))
+    elif context.get("groupId") is not None:
+        add(ACCOUNTS, "group_id", context.get("groupId"))
+    return tuple(found), malformed
+
+
+def _places(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a message in which traits of the user stand."""
+    own = {Kind.IDENTIFY: "traits", Kind.GROUP: ""}.get(kind, "properties")
+    for place in (item.get(own), context.get("traits")):
+        if isinstance(place, dict):
+            yield place
+
+
+def _from_context(context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    device = _object(context, "device")
+    platform = str(device.get("type", "")).lower()
+    if platform in {"android", "ios"}:
+        yield f"{platform}.id", device.get("id")
+        yield f"{platform}.push_token", device.get("token")
+        # Android demands the flag; for iOS the documents disagree, so only an explicit refusal counts.
+        allowed = device.get("adTrackingEnabled", platform == "ios")
+        if allowed is True:
+            yield f"{platform}.idfa", device.get("advertisingId")
+    yield "ga_client_id", _object(_object(context, "integrations"), "Google Analytics").get("clientId")
+    yield "braze_id", _object(context, "Braze").get("braze_id")
+    yield "cross_domain_id", _object(context, "traits").get("crossDomainId")
+
+
+def _object(outer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    inner = outer.get(key)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _well_formed(external: Any) -> bool:
+    """Say whether an entry of `context.externalIds` has all four fields, as documented."""
+    return (
+        isinstance(external, dict)
+        and external.keys() >= _EXTERNAL_ID_FIELDS
+        and external["collection"] in COLLECTIONS
+        and external["encoding"] == "none"
+        and isinstance(external["type"], str)
+        and TYPE.fullmatch(external["type"]) is not None
+        and text_of(external["id"]) is not None
+    )
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)

@@ -1,0 +1,91 @@
+"""Segment's names for identifiers, and ours.
+
+Trait keys pass through unchanged: Segment keeps `firstName` and `first_name` as two keys (reference: 5.1), so the
+spelling of the caller is the canonical one here.
+"""
+
+import re
+from hashlib import blake2b
+
+from ksuid import Ksuid
+
+from mien.core.identity import OWN_ID
+from mien.core.message import ACCOUNTS, USERS, Identifier, received_at_of
+
+TYPE = re.compile(r"[a-z0-9_.]{1,100}")
+"""A type of identifier (reference: 3.2)."""
+
+BUILT_IN_TYPES = frozenset(
+    {
+        "user_id",
+        "anonymous_id",
+        "email",
+        "group_id",
+        "android.id",
+        "android.idfa",
+        "android.push_token",
+        "ios.id",
+        "ios.idfa",
+        "ios.push_token",
+        "ga_client_id",
+        "braze_id",
+        "cross_domain_id",
+    }
+)
+"""The types for which the places in a message are known (reference: 3.1)."""
+
+COLLECTIONS = (USERS, ACCOUNTS)
+KSUID_EPOCH = 1_400_000_000
+"""Seconds since 1970 at which KSUIDs begin to count."""
+
+PREFIXES = {USERS: "use_", ACCOUNTS: "acc_"}
+
+CONSENT = "segment_consent_preference"
+"""Traits whose key begins so hold consent, which the Profile API never returns (seed; reference: 5.2)."""
+
+_HEAD = 8
+"""How many characters of a KSUID Segment moves from its front to its end (reference: 1.3)."""
+
+
+def segment_id(collection: str, profile: int) -> str:
+    """Return the id Segment's clients see of a profile: `use_`, then a KSUID turned so that its head is random."""
+    own = profile.to_bytes(8, "big")
+    seconds = received_at_of(profile) // 1_000_000 - KSUID_EPOCH
+    ksuid = str(Ksuid.from_bytes(seconds.to_bytes(4, "big") + own + _check(collection, own)))
+    return PREFIXES[collection] + ksuid[_HEAD:] + ksuid[:_HEAD]
+
+
+def profile_of(collection: str, text: str) -> int | None:
+    """Return the profile a Segment id names, or None when it is not one of ours."""
+    prefix = PREFIXES[collection]
+    if not text.startswith(prefix) or len(text) != len(prefix) + Ksuid.BASE62_LENGTH:
+        return None
+    turned = text.removeprefix(prefix)
+    try:
+        payload: bytes = Ksuid.from_base62(turned[-_HEAD:] + turned[:-_HEAD]).payload
+    except (ValueError, KeyError, OverflowError):
+        return None
+    own, check = payload[:8], payload[8:]
+    return int.from_bytes(own, "big") if check == _check(collection, own) else None
+
+
+def _check(collection: str, own: bytes) -> bytes:
+    return blake2b(own, digest_size=8, person=collection.encode()).digest()
+
+
+def lookups(collection: str, segment: str) -> list[Identifier]:
+    """Return the identifiers a decoded path segment may mean, the likeliest first; none when it means nothing.
+
+    `type:value`, split at the first colon; or a bare Segment id, or one under the type `segment_id`. A value that is
+    not found as it was sent is looked for in lower case, email always (reference: 1.3, 3.2).
+    """
+    kind, colon, value = segment.partition(":")
+    if not colon or kind == "segment_id":
+        profile = profile_of(collection, value if colon else segment)
+        return [] if profile is None else [Identifier(collection, OWN_ID, str(profile))]
+    if not value or not TYPE.fullmatch(kind):
+        return []
+    exact, lower = Identifier(collection, kind, value), Identifier(collection, kind, value.lower())
+    if kind == "email" or exact == lower:
+        return [lower]
+    return [exact, lower]

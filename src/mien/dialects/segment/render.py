@@ -1,0 +1,171 @@
+"""Our values → Segment's answers (seed; reference: 1.7 to 1.12, 2.4)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+from starlette.responses import Response
+
+from mien.core.traits import Write
+from mien.dialects.segment.names import segment_id
+from mien.store.base import Event, Head, HeldIdentifier
+from mien.web.times import write_time
+
+_encode = msgspec.json.Encoder().encode
+
+_LAST_PAGE = {"url": "", "has_more": False, "next": ""}
+_SUCCESS = _encode({"success": True})
+_PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b")
+
+
+def answer(value: Mapping[str, Any], status: int = 200) -> Response:
+    """Return a JSON answer."""
+    return Response(_encode(value), status, media_type="application/json")
+
+
+def accepted() -> Response:
+    """Return the answer to everything that was taken in or discarded: 200 exactly, and a JSON object."""
+    return Response(_SUCCESS, media_type="application/json")
+
+
+def pixel() -> Response:
+    """Return a transparent image of one pixel, which nothing may cache."""
+    return Response(_PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store"})
+
+
+def cursor(following: str, limit: int, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the cursor of a page; `following` is empty on the last one.
+
+    `url` is the address of the list. The query is repeated in it as the seed shows, sorted, everything encoded.
+    """
+    if not following:
+        return {**_LAST_PAGE, "limit": limit}
+    repeated = sorted({**query, "next": following}.items())
+    parameters = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in repeated)
+    return {"url": f"{url}?{parameters}", "has_more": True, "next": following, "limit": limit}
+
+
+def traits(keys: Sequence[str], values: Sequence[bytes], page: Mapping[str, Any]) -> Response:
+    """Return traits; the values are spliced in as they are kept."""
+    return answer({"traits": dict(zip(keys, map(Raw, values), strict=True)), "cursor": page})
+
+
+def verbose_traits(
+    keys: Iterable[str], written: Mapping[str, tuple[bytes, Write]], page: Mapping[str, Any]
+) -> Response:
+    """Return traits with the source and the time of each."""
+    values = {}
+    for key in keys:
+        value, write = written[key]
+        values[key] = {
+            "value": Raw(value),
+            "source_id": write.source,
+            "updated_at": write_time(write.timestamp),
+        }
+    return answer({"traits": values, "cursor": page})
+
+
+def external_ids(rows: Iterable[HeldIdentifier], collection: str, page: Mapping[str, Any]) -> Response:
+    """Return identifiers."""
+    data = [{**_external_id(row, collection), "first_message_id": row.held.message} for row in rows]
+    return answer({"data": data, "cursor": page})
+
+
+def _external_id(row: HeldIdentifier, collection: str) -> dict[str, Any]:
+    return {
+        "source_id": row.held.source,
+        "collection": collection,
+        "id": row.value,
+        "type": row.type,
+        "created_at": write_time(row.held.at),
+        "encoding": "none",
+    }
+
+
+def events(rows: Iterable[Event], head: Head, page: Mapping[str, Any]) -> Response:
+    """Return events."""
+    owner = {head.collection: segment_id(head.collection, head.id)}
+    return answer({"data": [_event(row, owner) for row in rows], "cursor": page})
+
+
+def _event(event: Event, owner: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "external_ids": [
+            {"collection": i.collection, "type": i.type, "id": i.value, "encoding": "none"} for i in event.claimed
+        ],
+        "context": _without_consent(event.context),
+        "type": "track",
+        "message_id": event.message,
+        "source_id": event.source,
+        "timestamp": write_time(event.place.timestamp, digits=3),
+        "properties": Raw(event.properties),
+        "event": event.name,
+        "related": owner,
+    }
+
+
+def _without_consent(context: bytes) -> Any:
+    """Return a context without consent preferences, which the Profile API never shows (seed)."""
+    if b'"consent"' not in context:
+        return Raw(context)
+    return {key: value for key, value in msgspec.json.decode(context).items() if key != "consent"}
+
+
+def metadata(head: Head, expires_at: int | None) -> Response:
+    """Return when and by what a profile was begun and last touched."""
+    about = {
+        "created_at": write_time(head.first.at),
+        "updated_at": write_time(head.last.at),
+        "expires_at": None if expires_at is None else write_time(expires_at),
+        "first_message_id": head.first.message,
+        "first_source_id": head.first.source,
+        "last_message_id": head.last.message,
+        "last_source_id": head.last.source,
+    }
+    return answer({"segment_id": segment_id(head.collection, head.id), "metadata": about})
+
+
+def links(rows: Iterable[tuple[str, Sequence[HeldIdentifier]]], page: Mapping[str, Any]) -> Response:
+    """Return linked profiles: the collection and the identifiers of each."""
+    data = [
+        {"to_collection": collection, "external_ids": [_external_id(row, collection) for row in held]}
+        for collection, held in rows
+    ]
+    return answer({"data": data, "cursor": page})
+
+
+def profiles(rows: Iterable[str], page: Mapping[str, Any]) -> Response:
+    """Return a list of profiles by their Segment ids."""
+    return answer({"data": [{"segment_id": row} for row in rows], "cursor": page})
+
+
+def settings(write_key: str, host: str, scheme: str) -> Response:
+    """Return what analytics.js and the mobile libraries fetch before they send (reference: 2.10)."""
+    return answer(
+        {
+            "integrations": {
+                "Segment.io": {
+                    "apiKey": write_key,
+                    "apiHost": f"{host}/v1",
+                    "protocol": scheme,
+                    "unbundledIntegrations": [],
+                    "addBundledMetadata": True,
+                    "maybeBundledConfigIds": {},
+                    "versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]},
+                }
+            },
+            "plan": {
+                "track": {"__default": {"enabled": True, "integrations": {}}},
+                "identify": {"__default": {"enabled": True}},
+                "group": {"__default": {"enabled": True}},
+            },
+            "middlewareSettings": {},
+            "enabledMiddleware": {},
+            "metrics": {"sampleRate": 0, "host": f"{host}/v1"},
+            "legacyVideoPluginsEnabled": False,
+            "remotePlugins": [],
+            "edgeFunction": {},
+        }
+    )

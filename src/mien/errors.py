@@ -1,0 +1,68 @@
+"""What can go wrong, in our words.
+
+The text of an error is for the caller: it never holds a secret or personal data. Each dialect keeps its own
+table from these classes to its vendor's statuses, codes and bodies.
+"""
+
+
+class MienError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+class Invalid(MienError):
+    """The request cannot be understood."""
+
+
+class TooLarge(Invalid):
+    """The request is larger than the limit."""
+
+
+class CredentialRefused(MienError):
+    """The credential is missing, unknown, revoked, or opens another space."""
+
+
+class NotFound(MienError):
+    """There is nothing under this name."""
+
+
+class SpaceNotFound(NotFound):
+    """No space has this name."""
+
+
+class ProfileNotFound(NotFound):
+    """No profile answers to this identifier."""
+
+
+class SettingsRefused(MienError):
+    """The settings contradict themselves or cannot be read; nothing was changed."""
+
+
+class SchemaRefused(MienError):
+    """The database was written by a newer Mien than this one."""
+
+
+class RetryLater(MienError):
+    """The request was not taken in; send it again after `retry_after` seconds."""
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(RetryLater):
+    """Too many requests hit the API too quickly."""
+
+
+class Busy(RetryLater):
+    """Too much is waiting to be written; nothing of this request was taken in."""
+
+
+class Unavailable(RetryLater):
+    """The store cannot be reached at the moment."""
+
+
+class Contended(MienError):
+    """Another writer changed the same profiles first; the batch must be folded again on fresh state."""

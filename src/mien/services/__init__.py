@@ -1,0 +1,1 @@
+"""What can be asked of Mien: one function, one question, one transaction."""

@@ -1,0 +1,102 @@
+"""Take messages in: all of a batch or none, in one transaction."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from mien.core.fold import State, fold
+from mien.core.message import Discard, Message, Submission
+from mien.core.space import Space
+from mien.errors import Busy, Contended
+from mien.store.base import Store, Unit
+
+ATTEMPTS = 5
+"""How often a batch is folded again because another writer was there first."""
+
+
+class Receipt(Struct, frozen=True, array_like=True):
+    """What became of a batch: how many messages were new, were known already, and how many discards there are."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    discarded: int = 0
+
+
+def settle(
+    store: Store,
+    submissions: Sequence[Submission],
+    spaces: Mapping[str, Space],
+    *,
+    now: int,
+    ids: Iterator[int],
+) -> Receipt:
+    """Take submissions in as one transaction, durable on return; fold again when another writer got there first.
+
+    Messages of a space that is not in `spaces` are recorded as discards. Raise Busy after too many attempts.
+    """
+    messages = [message for submission in submissions for message in submission.messages]
+    discards = [discard for submission in submissions for discard in submission.discards]
+    for _ in range(ATTEMPTS):
+        try:
+            with store.begin() as unit:
+                return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
+        except Contended:
+            continue
+    raise Busy
+
+
+def _take_in(
+    unit: Unit,
+    messages: Sequence[Message],
+    discards: Sequence[Discard],
+    spaces: Mapping[str, Space],
+    *,
+    now: int,
+    ids: Iterator[int],
+) -> Receipt:
+    known = [message for message in messages if message.space in spaces]
+    fresh = unit.unseen(known)
+    more: list[Discard] = []
+    for slug, part in _by_space(fresh).items():
+        space = spaces[slug]
+        state = _load(unit, space, part, now=now)
+        outcome = fold(state, part, space.policy, ids=ids)
+        unit.write(slug, outcome)
+        more += outcome.discards
+    homeless = [_homeless(message) for message in messages if message.space not in spaces]
+    unit.record([*discards, *homeless])
+    return Receipt(
+        accepted=len(fresh),
+        duplicates=len(known) - len(fresh),
+        discarded=len(discards) + len(homeless) + len(more),
+    )
+
+
+def _by_space(messages: Sequence[Message]) -> dict[str, list[Message]]:
+    parts: dict[str, list[Message]] = {}
+    for message in messages:
+        parts.setdefault(message.space, []).append(message)
+    return parts
+
+
+def _load(unit: Unit, space: Space, messages: Sequence[Message], *, now: int) -> State:
+    """Return what the messages touch, after deleting those profiles whose time is over."""
+    identifiers = {identifier for message in messages for identifier in message.identifiers}
+    state = unit.load(space.slug, identifiers)
+    expired = [p.id for p in state.profiles.values() if (space.expires_at(p.last.at) or now) < now]
+    if not expired:
+        return state
+    unit.erase(space.slug, expired)
+    return unit.load(space.slug, identifiers)
+
+
+def _homeless(message: Message) -> Discard:
+    return Discard(
+        space=message.space,
+        source=message.source,
+        message=message.id,
+        kind=message.kind,
+        reason="unknown_source",
+        detail="its space is gone",
+        received_at=message.received_at,
+    )

@@ -1,0 +1,50 @@
+"""Every setting of the process once: name, type, default, help.
+
+A setting comes from a command-line flag, or from the environment variable `MIEN_` and its name in capitals.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from mien.errors import SettingsRefused
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How this process runs."""
+
+    host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on.")] = 8800
+    store: Annotated[str, Meta(description="Where profiles are kept: sqlite:///FILE.")] = "sqlite:///mien.db"
+    queue_bytes: Annotated[
+        int,
+        Meta(ge=1 << 20, description="Bytes that may wait for the writer before clients are told to wait."),
+    ] = 64 << 20
+    patience: Annotated[
+        float, Meta(gt=0, le=60, description="Seconds a client is kept waiting for its data to be durable.")
+    ] = 8.0
+    access_log: Annotated[bool, Meta(description="Log every request: its route, never its path.")] = False
+    log_json: Annotated[bool, Meta(description="Log JSON lines instead of text.")] = False
+    trusted_proxies: Annotated[
+        str,
+        Meta(description="Addresses whose X-Forwarded headers are believed, separated by commas; * for all."),
+    ] = "127.0.0.1"
+
+
+def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
+    """Return the settings: a flag that is not None, else the environment, else the default.
+
+    Raise SettingsRefused with the name and the reason.
+    """
+    given: dict[str, Any] = {}
+    for name in structs.fields(Settings):
+        text = environment.get(f"MIEN_{name.name.upper()}")
+        if text is not None:
+            given[name.name] = text
+    given.update((name, value) for name, value in flags.items() if value is not None)
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsRefused(f"A setting cannot be read: {error}") from None

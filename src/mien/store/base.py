@@ -1,0 +1,212 @@
+"""The whole interface of a store, in domain words. One contract suite runs it on every engine.
+
+A store is used by one thread at a time. Reads see everything that was committed before they began. Every method
+may raise `Unavailable` when the database cannot be reached or does not answer in time.
+
+Times are microseconds since 1970, UTC, everywhere.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from mien.core.activity import Activity
+from mien.core.fold import Outcome, State
+from mien.core.identity import Held, Refusal
+from mien.core.message import Discard, Identifier, Kind, Message
+from mien.core.profile import Profile, Stamp
+from mien.core.space import Credential, Source
+from mien.core.traits import Write
+
+
+class TraitSheet(Struct):
+    """The traits of a profile, without tombstones, in the byte order of their keys; `values` is JSON text."""
+
+    keys: list[str]
+    values: list[bytes]
+
+
+class Head(NamedTuple):
+    """What a profile is, without its parts. `members` are the ids of the profiles it absorbed."""
+
+    id: int
+    collection: str
+    first: Stamp
+    last: Stamp
+    members: tuple[int, ...]
+
+
+class HeldIdentifier(NamedTuple):
+    """An identifier of a profile and how it came by it."""
+
+    type: str
+    value: str
+    held: Held
+
+
+class Place(NamedTuple):
+    """A place in a profile's events: time, place in the order of receipt, key of the message."""
+
+    timestamp: int
+    order: int
+    key: bytes
+
+
+class Event(Struct, frozen=True):
+    """An event as it is kept: what was reported, under which identifiers, and which were refused."""
+
+    place: Place
+    name: str
+    kind: Kind
+    message: str
+    source: str
+    claimed: tuple[Identifier, ...]
+    refused: tuple[Refusal, ...]
+    properties: bytes
+    context: bytes
+
+
+class EventQuery(Struct, frozen=True, kw_only=True):
+    """Which events: between two times (both exclusive), by name, in time order, beyond a place."""
+
+    after: int | None = None
+    before: int | None = None
+    include: frozenset[str] | None = None
+    exclude: frozenset[str] = frozenset()
+    ascending: bool = False
+    beyond: Place | None = None
+    limit: int = 10
+
+
+class Recent(NamedTuple):
+    """A profile in the list of profiles by recent activity."""
+
+    last_at: int
+    id: int
+
+
+class DiscardRow(NamedTuple):
+    """A discard and how many times it was reported."""
+
+    discard: Discard
+    times: int
+    last_at: int
+
+
+class SpaceRecord(NamedTuple):
+    """A space as it is kept: `document` is the JSON text of its settings."""
+
+    slug: str
+    document: bytes
+
+
+class Tenancy(NamedTuple):
+    """All spaces with their sources and credentials, revoked ones included, and the revision of it all."""
+
+    revision: int
+    spaces: Sequence[SpaceRecord]
+    sources: Sequence[Source]
+    credentials: Sequence[Credential]
+
+
+class Unit(Protocol):
+    """One transaction. What it did is durable when its block ends, and undone when the block raises."""
+
+    def unseen(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages whose id was never seen in their space, the first of each, and note them as seen."""
+
+    def load(self, space: str, identifiers: Iterable[Identifier]) -> State:
+        """Return the owners of these identifiers, and their profiles whole."""
+
+    def write(self, space: str, outcome: Outcome) -> None:
+        """Write what a batch changes. Raise Contended when anything of it changed since it was loaded."""
+
+    def record(self, discards: Iterable[Discard]) -> None:
+        """Record discards; the same one again adds to its count."""
+
+    def erase(self, space: str, profiles: Iterable[int]) -> None:
+        """Delete profiles, those they absorbed, and everything kept under them. Unknown ids are passed over."""
+
+    def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
+        """Erase up to `limit` profiles last touched before a time; return how many."""
+
+    def purge_messages(self, space: str, *, before: int, limit: int) -> int:
+        """Delete up to `limit` messages whose timestamp and receipt lie before; return how many."""
+
+    def purge_discards(self, space: str, *, before: int, limit: int) -> int:
+        """Delete up to `limit` discards last reported before a time; return how many."""
+
+    def save_space(self, record: SpaceRecord) -> None:
+        """Create a space or replace its settings."""
+
+    def save_source(self, source: Source) -> None:
+        """Create a source or replace the one of the same space and name."""
+
+    def save_credential(self, credential: Credential) -> None:
+        """Create a credential or replace the one of the same space, dialect and name."""
+
+
+class Store(Protocol):
+    """Where profiles are kept."""
+
+    def begin(self) -> AbstractContextManager[Unit]:
+        """Open a transaction. Only one is open at a time in a store object."""
+
+    def owner(self, space: str, identifier: Identifier) -> int | None:
+        """Return the id of the profile an identifier names, of the survivor where it was merged."""
+
+    def head(self, profile: int) -> Head | None:
+        """Return what a profile is."""
+
+    def traits(self, profile: int) -> TraitSheet | None:
+        """Return the traits of a profile; None when there is no such profile."""
+
+    def written_traits(self, profile: int) -> list[tuple[str, bytes, Write]] | None:
+        """Return the traits of a profile with the write that set each, in the byte order of their keys."""
+
+    def identifiers(self, profile: int) -> list[HeldIdentifier]:
+        """Return the identifiers of a profile, the newest first, ties by type and value."""
+
+    def activity(self, profile: int) -> dict[str, Activity]:
+        """Return how often each event happened to a profile, first and last."""
+
+    def profile(self, profile: int) -> Profile | None:
+        """Return a profile whole, as it was absorbed if it was."""
+
+    def events(self, head: Head, query: EventQuery) -> list[Event]:
+        """Return events of a profile and of all it absorbed, by time, then by the order of receipt."""
+
+    def place(self, space: str, head: Head, timestamp: int, message: str) -> Place | None:
+        """Return the place of one event among a profile's events."""
+
+    def links(
+        self, space: str, head: Head, *, beyond: tuple[int, int] | None, limit: int
+    ) -> list[tuple[int, int, int]]:
+        """Return links of a profile, oldest first, each linked profile once: since, to which id, who that is now.
+
+        Links to profiles that were absorbed since count for their survivor. `beyond` is the time and the id of the
+        last row already had.
+        """
+
+    def recent(self, space: str, collection: str, *, beyond: Recent | None, offset: int, limit: int) -> list[Recent]:
+        """Return profiles by their last activity, newest first; absorbed ones are not listed."""
+
+    def discards(self, space: str | None, *, reason: str | None, limit: int) -> list[DiscardRow]:
+        """Return discards, those last reported first."""
+
+    def tenancy(self) -> Tenancy:
+        """Return all spaces, sources and credentials."""
+
+    def revision(self) -> int:
+        """Return a number that grows whenever `tenancy` changes."""
+
+    def tend(self) -> None:
+        """Do the engine's own upkeep, such as checkpoints. Safe to call often, from the writer only."""
+
+    def check(self) -> list[str]:
+        """Look for damage; return a sentence for each finding."""
+
+    def close(self) -> None:
+        """Let go of the database."""

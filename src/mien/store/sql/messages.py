@@ -1,0 +1,142 @@
+"""Messages, and the events that are a view of them."""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from mien.core.fold import Entry
+from mien.core.message import Message
+from mien.store.base import Event, EventQuery, Head, Place
+from mien.store.sql import documents
+from mien.store.sql.documents import MessageDocument, message_key
+from mien.store.sql.engine import Engine, Row
+
+_FIRST = Place(-(2**63), -(2**63), b"")
+_LAST = Place(2**63 - 1, 2**63 - 1, b"\xff" * 17)
+
+
+class MessageReads:
+    """Reading events."""
+
+    db: Engine
+
+    def events(self, head: Head, query: EventQuery) -> list[Event]:
+        """See Store."""
+        # A query for each absorbed profile, merged here: an ordered walk of the index that stops at the limit.
+        parts = [self._events_of(profile, query) for profile in (head.id, *head.members)]
+        merged = heapq.merge(*parts, key=lambda row: row[:3], reverse=not query.ascending)
+        return [_event(row) for row in islice(merged, query.limit)]
+
+    def _events_of(self, profile: int, query: EventQuery) -> list[Row]:
+        lowest = _FIRST if query.after is None else Place(query.after, *_LAST[1:])
+        highest = _LAST if query.before is None else Place(query.before, *_FIRST[1:])
+        if query.beyond is not None:
+            if query.ascending:
+                lowest = max(lowest, query.beyond)
+            else:
+                highest = min(highest, query.beyond)
+        wanted, names = "", []
+        if query.include is not None:
+            wanted += f" AND event IN ({', '.join('?' * len(query.include))})"
+            names += sorted(query.include)
+        if query.exclude:
+            wanted += f" AND event NOT IN ({', '.join('?' * len(query.exclude))})"
+            names += sorted(query.exclude)
+        way = "ASC" if query.ascending else "DESC"
+        return self.db.rows(
+            "SELECT timestamp, received_order, key, event, body FROM messages"
+            " WHERE profile_id = ? AND shown = 1"
+            " AND (timestamp, received_order, key) > (?, ?, ?) AND (timestamp, received_order, key) < (?, ?, ?)"
+            f"{wanted} ORDER BY timestamp {way}, received_order {way}, key {way} LIMIT ?",
+            (profile, *lowest, *highest, *(name.encode() for name in names), query.limit),
+        )
+
+    def place(self, space: str, head: Head, timestamp: int, message: str) -> Place | None:
+        """See Store."""
+        key = message_key(space, message)
+        rows = self.db.each(
+            "SELECT received_order FROM messages WHERE profile_id = ? AND shown = 1 AND timestamp = ? AND key = ?",
+            [(profile, timestamp, key) for profile in (head.id, *head.members)],
+        )
+        return Place(timestamp, rows[0][0], key) if rows else None
+
+
+class MessageWrites:
+    """Writing messages, within a transaction."""
+
+    db: Engine
+
+    def unseen(self, messages: Sequence[Message]) -> list[Message]:
+        """See Unit."""
+        by_key: dict[bytes, Message] = {}
+        for message in messages:
+            by_key.setdefault(message_key(message.space, message.id), message)
+        fresh = self.db.each(
+            "INSERT INTO seen (key) VALUES (?) ON CONFLICT (key) DO NOTHING RETURNING key",
+            [(key,) for key in by_key],
+        )
+        return [by_key[key] for (key,) in fresh]
+
+    def write_messages(self, entries: Iterable[Entry]) -> None:
+        """Keep messages with their profiles."""
+        self.db.change(
+            "INSERT INTO messages (profile_id, shown, timestamp, received_order, key, space, aged_at, event, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(entry) for entry in entries],
+        )
+
+    def purge_messages(self, space: str, *, before: int, limit: int) -> int:
+        """See Unit."""
+        gone = self.db.rows(
+            "SELECT profile_id, shown, timestamp, received_order, key FROM messages"
+            " WHERE space = ? AND aged_at < ? ORDER BY aged_at LIMIT ?",
+            (space, before, limit),
+        )
+        self.db.change("DELETE FROM seen WHERE key = ?", [(row[-1],) for row in gone])
+        return self.db.change(
+            "DELETE FROM messages WHERE profile_id = ? AND shown = ? AND timestamp = ? AND received_order = ?"
+            " AND key = ?",
+            gone,
+        )
+
+
+def _row(entry: Entry) -> Row:
+    message = entry.message
+    document = MessageDocument(
+        message.id,
+        message.kind,
+        message.source,
+        entry.claimed,
+        entry.refused,
+        message.properties,
+        message.context,
+        message.subject,
+        message.traits,
+    )
+    return (
+        entry.profile,
+        int(message.event is not None),
+        message.timestamp,
+        message.order,
+        message_key(message.space, message.id),
+        message.space,
+        max(message.timestamp, message.received_at),
+        None if message.event is None else message.event.encode(),
+        documents.encode(document),
+    )
+
+
+def _event(row: Row) -> Event:
+    timestamp, order, key, name, body = row
+    message = documents.read_message(body)
+    return Event(
+        place=Place(timestamp, order, key),
+        name=name.decode(),
+        kind=message.kind,
+        message=message.id,
+        source=message.source,
+        claimed=message.claimed,
+        refused=message.refused,
+        properties=message.properties,
+        context=message.context,
+    )

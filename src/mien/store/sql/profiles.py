@@ -1,0 +1,196 @@
+"""Profiles and the identifiers that find them."""
+
+from collections.abc import Iterable
+
+from mien.core.activity import Activity
+from mien.core.fold import Outcome, State
+from mien.core.identity import OWN_ID
+from mien.core.message import Identifier, identifier_key
+from mien.core.profile import Profile
+from mien.core.traits import Write
+from mien.errors import Contended
+from mien.store.base import Head, HeldIdentifier, Recent, TraitSheet
+from mien.store.sql import documents
+from mien.store.sql.documents import HeadDocument
+from mien.store.sql.engine import Engine, Row
+
+_COLUMNS = "profile_id, version, space, collection, last_at, merged_into, head, traits, identifiers, activity"
+
+
+class ProfileReads:
+    """Reading profiles."""
+
+    db: Engine
+
+    def owner(self, space: str, identifier: Identifier) -> int | None:
+        """See Store."""
+        found: int | None = self.db.value(
+            "SELECT profile_id FROM identifiers WHERE key = ?", identifier_key(space, identifier)
+        )
+        return found
+
+    def head(self, profile: int) -> Head | None:
+        """See Store."""
+        row = self.db.value("SELECT collection, head FROM profiles WHERE profile_id = ?", profile)
+        if row is None:
+            return None
+        head = documents.read_head(row[1])
+        return Head(profile, row[0], head.first, head.last, head.members)
+
+    def traits(self, profile: int) -> TraitSheet | None:
+        """See Store."""
+        document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
+        return None if document is None else documents.read_sheet(document)
+
+    def written_traits(self, profile: int) -> list[tuple[str, bytes, Write]] | None:
+        """See Store."""
+        document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
+        if document is None:
+            return None
+        return [
+            (key, trait.value, trait.write) for key, trait in documents.read_traits(document).items() if trait.value
+        ]
+
+    def identifiers(self, profile: int) -> list[HeldIdentifier]:
+        """See Store."""
+        document = self.db.value("SELECT identifiers FROM profiles WHERE profile_id = ?", profile)
+        held = documents.read_identifiers(document) if document else {}
+        rows = [HeldIdentifier(kind, value, how) for (kind, value), how in held.items()]
+        return sorted(rows, key=lambda row: (-row.held.at, row.type, row.value))
+
+    def activity(self, profile: int) -> dict[str, Activity]:
+        """See Store."""
+        document = self.db.value("SELECT activity FROM profiles WHERE profile_id = ?", profile)
+        return documents.read_activity(document) if document else {}
+
+    def profile(self, profile: int) -> Profile | None:
+        """See Store."""
+        rows = self.db.rows(f"SELECT {_COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))
+        return _profile(rows[0]) if rows else None
+
+    def recent(self, space: str, collection: str, *, beyond: Recent | None, offset: int, limit: int) -> list[Recent]:
+        """See Store."""
+        beyond = beyond or Recent(2**63 - 1, 0)
+        rows = self.db.rows(
+            "SELECT last_at, profile_id FROM profiles"
+            " WHERE space = ? AND collection = ? AND merged_into IS NULL AND (last_at, profile_id) < (?, ?)"
+            " ORDER BY last_at DESC, profile_id DESC LIMIT ? OFFSET ?",
+            (space, collection, *beyond, limit, offset),
+        )
+        return [Recent(*row) for row in rows]
+
+
+class ProfileWrites:
+    """Writing profiles, within a transaction."""
+
+    db: Engine
+
+    def load(self, space: str, identifiers: Iterable[Identifier]) -> State:
+        """See Unit."""
+        by_key = {identifier_key(space, i): i for i in identifiers}
+        found = self.db.each("SELECT key, profile_id FROM identifiers WHERE key = ?", ((key,) for key in by_key))
+        owners = {by_key[key]: profile for key, profile in found}
+        rows = self.db.each(
+            f"SELECT {_COLUMNS} FROM profiles WHERE profile_id = ?", ((i,) for i in set(owners.values()))
+        )
+        profiles = {row[0]: _profile(row) for row in rows}
+        return State(owners=owners, profiles=profiles)
+
+    def write_profiles(self, space: str, outcome: Outcome) -> None:
+        """Write profiles and the owners of identifiers; raise Contended when another writer was there first."""
+        written = self.db.change(
+            f"INSERT INTO profiles ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (profile_id) DO UPDATE SET version = excluded.version, last_at = excluded.last_at,"
+            " merged_into = excluded.merged_into, head = excluded.head, traits = excluded.traits,"
+            " identifiers = excluded.identifiers, activity = excluded.activity"
+            " WHERE profiles.version = excluded.version - 1",
+            [_row(profile) for profile in outcome.profiles],
+        )
+        claimed = self.db.change(
+            "INSERT INTO identifiers (key, profile_id) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+            sorted((identifier_key(space, i), profile) for i, profile in outcome.claims.items()),
+        )
+        moved = self.db.change(
+            "UPDATE identifiers SET profile_id = ? WHERE key = ?",
+            [(profile, identifier_key(space, i)) for i, profile in outcome.moves.items()],
+        )
+        if (written, claimed, moved) != (len(outcome.profiles), len(outcome.claims), len(outcome.moves)):
+            raise Contended
+
+    def erase(self, space: str, profiles: Iterable[int]) -> None:
+        """See Unit."""
+        for profile in profiles:
+            rows = self.db.rows(f"SELECT {_COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))
+            if not rows:
+                continue
+            whole = _profile(rows[0])
+            ids = [(i,) for i in (whole.id, *whole.members)]
+            self.db.change(
+                "DELETE FROM identifiers WHERE key = ?",
+                [(identifier_key(space, name),) for name in whole.names()],
+            )
+            self.db.change("DELETE FROM seen WHERE key IN (SELECT key FROM messages WHERE profile_id = ?)", ids)
+            self.db.change(
+                "DELETE FROM links WHERE (profile_id, linked_id) IN"
+                " (SELECT linked_id, profile_id FROM links WHERE profile_id = ?)",
+                ids,
+            )
+            for table in ("messages", "links", "profiles"):
+                self.db.change(f"DELETE FROM {table} WHERE profile_id = ?", ids)
+
+    def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
+        """See Unit."""
+        collections = self.db.rows(
+            "SELECT DISTINCT collection FROM profiles WHERE space = ? AND merged_into IS NULL", (space,)
+        )
+        idle: list[int] = []
+        for (collection,) in collections:
+            rows = self.db.rows(
+                "SELECT profile_id FROM profiles"
+                " WHERE space = ? AND collection = ? AND merged_into IS NULL AND last_at < ?"
+                " ORDER BY last_at, profile_id LIMIT ?",
+                (space, collection, before, limit - len(idle)),
+            )
+            idle += [profile for (profile,) in rows]
+        self.erase(space, idle)
+        return len(idle)
+
+
+def canonical(db: Engine, space: str, collection: str, profile: int) -> int | None:
+    """Return the profile that one profile's id names today."""
+    key = identifier_key(space, Identifier(collection, OWN_ID, str(profile)))
+    found: int | None = db.value("SELECT profile_id FROM identifiers WHERE key = ?", key)
+    return found
+
+
+def _profile(row: Row) -> Profile:
+    profile, version, space, collection, _, merged_into, head, traits, identifiers, activity = row
+    head = documents.read_head(head)
+    return Profile(
+        id=profile,
+        space=space,
+        collection=collection,
+        first=head.first,
+        last=head.last,
+        version=version,
+        identifiers=documents.read_identifiers(identifiers),
+        traits=documents.read_traits(traits),
+        activity=documents.read_activity(activity),
+        members=head.members,
+        merged_into=merged_into,
+    )
+
+
+def _row(profile: Profile) -> Row:
+    return (
+        profile.id,
+        profile.version + 1,
+        profile.space,
+        profile.collection,
+        profile.last.at,
+        profile.merged_into,
+        documents.encode(HeadDocument(profile.first, profile.last, profile.members)),
+        documents.write_traits(profile.traits),
+        documents.write_identifiers(profile.identifiers),
+        documents.encode(profile.activity),
+    )

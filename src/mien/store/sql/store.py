@@ -1,0 +1,74 @@
+"""The store over SQL, put together from its nouns."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from mien.core.fold import Outcome
+from mien.errors import SettingsRefused
+from mien.store.sql.discards import DiscardReads, DiscardWrites
+from mien.store.sql.engine import Engine
+from mien.store.sql.links import LinkReads, LinkWrites
+from mien.store.sql.messages import MessageReads, MessageWrites
+from mien.store.sql.migrate import migrate
+from mien.store.sql.profiles import ProfileReads, ProfileWrites
+from mien.store.sql.sqlite import Sqlite
+from mien.store.sql.tenancy import TenancyReads, TenancyWrites
+
+
+class SqlUnit(ProfileWrites, MessageWrites, LinkWrites, DiscardWrites, TenancyWrites):
+    """See Unit."""
+
+    def __init__(self, db: Engine) -> None:
+        self.db = db
+
+    def write(self, space: str, outcome: Outcome) -> None:
+        """See Unit."""
+        self.write_profiles(space, outcome)
+        self.write_messages(outcome.entries)
+        self.write_links(outcome.links)
+        self.record(outcome.discards)
+
+
+class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads):
+    """See Store. Opening one brings the schema up to date."""
+
+    def __init__(self, db: Engine) -> None:
+        self.db = db
+        migrate(db)
+
+    @contextmanager
+    def begin(self) -> Iterator[SqlUnit]:
+        """See Store."""
+        with self.db.transaction():
+            yield SqlUnit(self.db)
+
+    def tend(self) -> None:
+        """See Store."""
+        self.db.tend()
+
+    def check(self) -> list[str]:
+        """See Store."""
+        return self.db.check()
+
+    def close(self) -> None:
+        """See Store."""
+        self.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(url: str) -> SqlStore:
+    """Open the store a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`.
+
+    Raise SettingsRefused for any other URL, Unavailable when the database cannot be opened, and SchemaRefused
+    when it was written by a newer program.
+    """
+    scheme, found, path = url.partition(":///")
+    if not found or scheme != "sqlite" or not path:
+        raise SettingsRefused("The store must be given as sqlite:///FILE (a relative path) or sqlite:////FILE.")
+    return SqlStore(Sqlite(path))

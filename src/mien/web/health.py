@@ -1,0 +1,33 @@
+"""Is this node alive, is it ready, what has it counted?"""
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from mien.errors import MienError
+from mien.store.base import Store
+from mien.web.gateway import Metrics
+from mien.web.queue import IngestQueue
+
+
+def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Route]:
+    """Return `/livez`, `/readyz` and `/metrics`."""
+
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        wrong = {}
+        try:
+            store.revision()
+        except MienError as error:
+            wrong["store"] = str(error)
+        if not queue.ready:
+            wrong["writer"] = "The writer is not running; it is being begun anew."
+        return JSONResponse({"ready": not wrong, **wrong}, status_code=503 if wrong else 200)
+
+    async def read_metrics(_: Request) -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", read_metrics)]
