@@ -17,6 +17,7 @@ from mien.web.gateway import Gateway, Metrics
 from mien.web.health import health_routes
 from mien.web.limits import RateLimits
 from mien.web.queue import IngestQueue
+from mien.web.reader import Reader
 from mien.web.tenants import Tenants
 from mien.writer import spawn
 
@@ -34,7 +35,7 @@ def create_app(settings: Settings) -> Gateway:
         max_bytes=settings.queue_bytes,
         patience=settings.patience,
     )
-    dialect = segment.segment_routes(store, Tenants(store), RateLimits(), queue)
+    dialect = segment.segment_routes(Reader(store), Tenants(store), RateLimits(), queue)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """The first and the last to see a request: its id, its measure, and what happens when we have a bug."""
 
+import itertools
 import os
 import time
 from typing import Any
@@ -51,6 +52,9 @@ class Gateway:
         self._app = app
         self._metrics = metrics
         self._access_log = access_log
+        # Unique without asking the system for chance on every request: which start of which node, and a number.
+        self._run = os.urandom(6).hex()
+        self._serial = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -58,7 +62,7 @@ class Gateway:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = os.urandom(8).hex()
+        request_id = f"{self._run}-{next(self._serial):x}"
         status = 0
         path: str = scope["raw_path"].decode("latin-1")
         scope["path"] = path.rstrip("/") if len(path) > 1 else path

@@ -52,6 +52,8 @@ class EventsQuestion(Struct, frozen=True):
 def read_query(text: bytes) -> dict[str, str]:
     """Return the parameters of a query; of a repeated one the last counts, but lists add up."""
     query: dict[str, str] = {}
+    if not text:
+        return query
     for name, value in parse_qsl(text.decode("latin-1"), keep_blank_values=True, errors="replace"):
         if name in {"include", "exclude"} and query.get(name):
             query[name] += "," + value

@@ -14,11 +14,12 @@ from mien.core.space import Space
 from mien.dialects.segment import ask, render
 from mien.dialects.segment.auth import space_of
 from mien.dialects.segment.names import CONSENT, lookups, segment_id
-from mien.dialects.segment.settings import DIALECT
+from mien.dialects.segment.settings import DIALECT, space_id
 from mien.errors import ProfileNotFound
 from mien.services.lookup import TraitPage, find, head, page_of_traits
-from mien.store.base import EventQuery, HeldIdentifier, Place, Store
+from mien.store.base import EventQuery, HeldIdentifier, Place
 from mien.web.limits import RateLimits
+from mien.web.reader import Reader
 from mien.web.tenants import Tenants
 
 DEFAULT_RATE = "100/second"
@@ -30,6 +31,7 @@ class Asked(NamedTuple):
 
     space: Space
     collection: str
+    identifier: str
     query: dict[str, str]
     now: int
 
@@ -37,8 +39,8 @@ class Asked(NamedTuple):
 class Profiles:
     """The Profile API."""
 
-    def __init__(self, store: Store, tenants: Tenants, limits: RateLimits) -> None:
-        self._store = store
+    def __init__(self, reader: Reader, tenants: Tenants, limits: RateLimits) -> None:
+        self._reader = reader
         self._tenants = tenants
         self._limits = limits
 
@@ -46,8 +48,8 @@ class Profiles:
         """Answer with a page of traits."""
         asked = self._asked(request)
         question = ask.traits(asked.query)
-        profile = self._find(request, asked)
-        sheet = self._store.traits(profile)
+        profile = self._find(asked)
+        sheet = self._reader.store().traits(profile)
         if sheet is None:
             raise ProfileNotFound
         page = (
@@ -57,10 +59,10 @@ class Profiles:
                 sheet, hidden=CONSENT, include=question.include, start=question.start, limit=question.limit
             )
         )
-        cursor = self._cursor(request, asked, page.next, question.limit)
+        cursor = _cursor(request, asked, page.next, question.limit)
         if not question.verbose:
             return render.traits(page.keys, page.values, cursor)
-        written = {key: (value, write) for key, value, write in self._store.written_traits(profile) or ()}
+        written = {key: (value, write) for key, value, write in self._reader.store().written_traits(profile) or ()}
         return render.verbose_traits([key for key in page.keys if key in written], written, cursor)
 
     async def external_ids(self, request: Request) -> Response:
@@ -68,11 +70,11 @@ class Profiles:
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.PAGES)
         kinds = [kind for kind in asked.query.get("include", "").split(",") if kind]
-        rows = self._store.identifiers(self._find(request, asked))
+        rows = self._reader.store().identifiers(self._find(asked))
         rows = [row for row in rows if not kinds or row.type in kinds]
         start = self._start_of(asked, rows, asked.query.get("next", ""))
         following = rows[start + limit :][:1]
-        cursor = self._cursor(request, asked, self._mapping_id(asked, following[0]) if following else "", limit)
+        cursor = _cursor(request, asked, self._mapping_id(asked, following[0]) if following else "", limit)
         return render.external_ids(rows[start : start + limit], asked.collection, cursor)
 
     def _start_of(self, asked: Asked, rows: Sequence[HeldIdentifier], cursor: str) -> int:
@@ -92,13 +94,13 @@ class Profiles:
         """Answer with a page of events from the window the space serves."""
         asked = self._asked(request)
         question = ask.events(asked.query)
-        whole = head(self._store, asked.space, self._find(request, asked), now=asked.now)
+        whole = head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
         beyond = None
         if question.beyond is not None:
             timestamp, message = question.beyond
             # When the event of the cursor is gone, everything at its time is passed over: a page never repeats.
             gone = Place(timestamp, 2**63 - 1 if question.ascending else -(2**63), b"")
-            beyond = self._store.place(asked.space.slug, whole, timestamp, message) or gone
+            beyond = self._reader.store().place(asked.space.slug, whole, timestamp, message) or gone
         window = asked.space.retention.served_events
         opens = None if window is None else asked.now - window
         query = EventQuery(
@@ -110,17 +112,17 @@ class Profiles:
             beyond=beyond,
             limit=question.limit + 1,
         )
-        rows = self._store.events(whole, query)
+        rows = self._reader.store().events(whole, query)
         shown = rows[: question.limit]
         following = ""
         if len(rows) > len(shown):
             following = ask.event_cursor(shown[-1].place.timestamp, shown[-1].message)
-        return render.events(shown, whole, self._cursor(request, asked, following, question.limit))
+        return render.events(shown, whole, _cursor(request, asked, following, question.limit))
 
     async def metadata(self, request: Request) -> Response:
         """Answer with when a profile began, was last touched, and expires."""
         asked = self._asked(request)
-        whole = head(self._store, asked.space, self._find(request, asked), now=asked.now)
+        whole = head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
         return render.metadata(whole, asked.space.expires_at(whole.last.at))
 
     async def links(self, request: Request) -> Response:
@@ -128,45 +130,48 @@ class Profiles:
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.LINKS)
         beyond = ask.read_pair(asked.query.get("next", ""))
-        whole = head(self._store, asked.space, self._find(request, asked), now=asked.now)
-        rows = self._store.links(asked.space.slug, whole, beyond=beyond, limit=limit + 1)
+        whole = head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
+        rows = self._reader.store().links(asked.space.slug, whole, beyond=beyond, limit=limit + 1)
         other = USERS if asked.collection == ACCOUNTS else ACCOUNTS
-        shown = [(other, self._store.identifiers(linked)) for _, _, linked in rows[:limit]]
+        shown = [(other, self._reader.store().identifiers(linked)) for _, _, linked in rows[:limit]]
         following = ask.pair_cursor(*rows[limit - 1][:2]) if len(rows) > limit else ""
-        return render.links(shown, self._cursor(request, asked, following, limit))
+        return render.links(shown, _cursor(request, asked, following, limit))
 
     async def recent(self, request: Request) -> Response:
         """Answer with a page of profiles, those touched last first."""
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.PAGES)
         beyond, offset = ask.recent(asked.query)
-        rows = self._store.recent(asked.space.slug, asked.collection, beyond=beyond, offset=offset, limit=limit + 1)
+        rows = self._reader.store().recent(
+            asked.space.slug, asked.collection, beyond=beyond, offset=offset, limit=limit + 1
+        )
         alive = (row for row in rows if (asked.space.expires_at(row.last_at) or asked.now) >= asked.now)
         rows = list(islice(alive, limit + 1))
         following = ask.pair_cursor(*rows[limit - 1]) if len(rows) > limit else ""
         shown = [segment_id(asked.collection, row.id) for row in rows[:limit]]
-        return render.profiles(shown, self._cursor(request, asked, following, limit))
+        return render.profiles(shown, _cursor(request, asked, following, limit))
 
     def _asked(self, request: Request) -> Asked:
         """Return whom a request asks about, once it may."""
         space = space_of(request, self._tenants)
-        collection = ask.check_collection(unquote(request.path_params["collection"]))
+        parameters = request.scope["path_params"]
+        collection = ask.check_collection(unquote(parameters["collection"]))
         self._limits.spend(space.rate_limits.get(DIALECT, DEFAULT_RATE), DIALECT, space.slug)
-        return Asked(space, collection, ask.read_query(request.scope["query_string"]), clock.now())
+        identifier = unquote(parameters.get("identifier", ""))
+        return Asked(space, collection, identifier, ask.read_query(request.scope["query_string"]), clock.now())
 
-    def _find(self, request: Request, asked: Asked) -> int:
+    def _find(self, asked: Asked) -> int:
         """Return the profile that the identifier in the path names."""
-        names = lookups(asked.collection, unquote(request.path_params["identifier"]))
-        return find(self._store, asked.space, names, now=asked.now)
+        return find(self._reader.store(), asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
 
-    def _cursor(self, request: Request, asked: Asked, following: str, limit: int) -> dict[str, object]:
-        if not following:
-            return render.cursor("", limit, "", {})
-        router = {
-            ":collection": asked.collection,
-            ":namespace": unquote(request.path_params["space"]),
-        }
-        if "identifier" in request.path_params:
-            router[":id"] = unquote(request.path_params["identifier"])
-        url = f"{request.url.scheme}://{request.url.netloc}{request.scope['path']}"
-        return render.cursor(following, limit, url, {**asked.query, **router})
+
+def _cursor(request: Request, asked: Asked, following: str, limit: int) -> dict[str, object]:
+    """Return the cursor of a page, with the address of the next one as the seed shows it."""
+    if not following:
+        return render.last_page(limit)
+    scope = request.scope
+    router = {":collection": asked.collection, ":id": asked.identifier, ":namespace": space_id(asked.space)}
+    if not asked.identifier:
+        del router[":id"]
+    url = f"{scope['scheme']}://{request.headers.get('host', '')}{scope['path']}"
+    return render.next_page(following, limit, url, {**asked.query, **router})

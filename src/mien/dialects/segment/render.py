@@ -15,7 +15,6 @@ from mien.web.times import write_time
 
 _encode = msgspec.json.Encoder().encode
 
-_LAST_PAGE = {"url": "", "has_more": False, "next": ""}
 _SUCCESS = _encode({"success": True})
 _PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b")
 
@@ -35,16 +34,27 @@ def pixel() -> Response:
     return Response(_PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store"})
 
 
-def cursor(following: str, limit: int, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the cursor of a page; `following` is empty on the last one.
+def last_page(limit: int) -> dict[str, Any]:
+    """Return the cursor of a page that no other follows: empty, so that a client that follows `url` ends."""
+    return {"url": "", "has_more": False, "next": "", "limit": limit}
 
-    `url` is the address of the list. The query is repeated in it as the seed shows, sorted, everything encoded.
+
+def next_page(following: str, limit: int, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the cursor of a page that others follow.
+
+    `url` is the address of the list. The query is repeated in it as the seed shows: sorted, everything encoded.
     """
-    if not following:
-        return {**_LAST_PAGE, "limit": limit}
     repeated = sorted({**query, "next": following}.items())
-    parameters = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in repeated)
+    parameters = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in repeated])
     return {"url": f"{url}?{parameters}", "has_more": True, "next": following, "limit": limit}
+
+
+_ENCODED = {code: quote(chr(code), safe="") for code in range(128)}
+
+
+def _quoted(text: str) -> str:
+    # The table is four times as fast as `quote`, on a path that is taken for nearly every page.
+    return text.translate(_ENCODED) if text.isascii() else quote(text, safe="")
 
 
 def traits(keys: Sequence[str], values: Sequence[bytes], page: Mapping[str, Any]) -> Response:

@@ -27,10 +27,10 @@ from mien.dialects.segment.parse import (
 )
 from mien.dialects.segment.profiles import Profiles
 from mien.errors import Invalid, NotFound, TooLarge
-from mien.store.base import Store
 from mien.web.body import read_body
 from mien.web.limits import RateLimits
 from mien.web.queue import IngestQueue
+from mien.web.reader import Reader
 from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler
 from mien.web.tenants import Tenants
 
@@ -40,9 +40,9 @@ _CORS = Middleware(
 """Browsers send from any page; only the tracking routes let them (reference: 2.2)."""
 
 
-def segment_routes(store: Store, tenants: Tenants, limits: RateLimits, queue: IngestQueue) -> list[BaseRoute]:
+def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue) -> list[BaseRoute]:
     """Return all routes of this dialect, the busiest first."""
-    profiles = Profiles(store, tenants, limits)
+    profiles = Profiles(reader, tenants, limits)
     tracking = Tracking(tenants, queue)
 
     def read(path: str, handler: Handler) -> Route:

@@ -110,6 +110,14 @@ class Sqlite:
                 self._db.execute("ROLLBACK")
             raise
 
+    def hold(self) -> None:
+        """See Engine."""
+        self.rows("BEGIN")
+
+    def release(self) -> None:
+        """See Engine."""
+        self.rows("COMMIT")
+
     def tables(self) -> set[str]:
         """See Engine."""
         return {name for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}

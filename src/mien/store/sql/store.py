@@ -43,6 +43,14 @@ class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads
         with self.db.transaction():
             yield SqlUnit(self.db)
 
+    def hold(self) -> None:
+        """See Store."""
+        self.db.hold()
+
+    def release(self) -> None:
+        """See Store."""
+        self.db.release()
+
     def tend(self) -> None:
         """See Store."""
         self.db.tend()
