@@ -214,7 +214,9 @@ def merges(folder: Path, count: int) -> None:
             _remove(copy)
         times[name] = statistics.median(taken)
     ours, theirs = times["100,000 events"], times["10 events"]
-    row("merge, 100,000 events against 10", f"{ours * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", ours / theirs, "about 1")
+    row(
+        "merge, 100,000 events against 10", f"{ours * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", ours / theirs, "about 1"
+    )
 
 
 def _merge(path: Path, one: int, other: int) -> float:

@@ -13,7 +13,8 @@ from mien.core.identity import UNREADABLE
 from mien.errors import Invalid
 
 MAX_DEPTH = 100
-MAX_DIGITS = 1000
+MAX_DIGITS = 4300
+"""As many as Python itself reads without being told to."""
 
 _CUT = object()
 _decode = msgspec.json.Decoder().decode
@@ -54,7 +55,7 @@ def _read_float(digits: str) -> Any:
 
 
 def _read_int(digits: str) -> Any:
-    return _CUT if len(digits) > MAX_DIGITS else int(digits)
+    return _CUT if len(digits.lstrip("-")) > MAX_DIGITS else int(digits)
 
 
 def _clean(value: Any, cuts: list[bool]) -> Any:

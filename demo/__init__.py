@@ -1,0 +1,1 @@
+"""The demo: real purchases, replayed through Mien's own API by a real client library."""

@@ -1,0 +1,96 @@
+"""Taking messages in: one transaction, folded again when another was first."""
+
+import threading
+from pathlib import Path
+
+from mien.core.fold import Policy
+from mien.core.identity import preset
+from mien.core.message import Identifier, Kind, Submission
+from mien.core.space import DAY, Retention
+from mien.services.ingest import Receipt, settle
+from mien.store.sql import SqlStore, open_store
+from tests.factories import NOW, ids, message, space, take_in, user
+
+U1 = user("user_id", "u1")
+
+
+def test_a_receipt_counts_what_became_of_a_batch(store: SqlStore) -> None:
+    one, nobody = message(U1), message(user("user_id", "null"))
+    receipt = take_in(store, one, one, nobody)
+    assert receipt == Receipt(accepted=2, duplicates=1, discarded=2)
+    assert {row.discard.reason for row in store.discards("acme", reason=None, limit=9)} == {
+        "id_value_blocked",
+        "no_matching_identifiers",
+    }
+
+
+def test_messages_of_a_space_that_is_gone_are_recorded(store: SqlStore) -> None:
+    settle(store, [Submission((message(U1, space="gone"),))], {}, now=NOW, ids=ids())
+    assert [row.discard.reason for row in store.discards("gone", reason=None, limit=9)] == ["unknown_source"]
+
+
+def test_connections_that_race_for_the_same_people_end_as_if_one_after_another(tmp_path: Path) -> None:
+    """Four threads with a connection each link, merge and set traits on the same few people."""
+    url = f"sqlite:///{tmp_path / 'mien.db'}"
+    open_store(url).close()
+    policy = Policy(rules=preset("segment"))
+    failures: list[BaseException] = []
+
+    def work(worker: int) -> None:
+        try:
+            with open_store(url) as store:
+                for n in range(60):
+                    links = (user("email", f"e{n % 7}"), user("anonymous_id", f"a{(n * worker) % 5}"))
+                    more = message(*links, id=f"{worker}-{n}", traits={f"w{worker}": n}, at=NOW + n)
+                    settle(store, [Submission((more,))], {"acme": space(policy=policy)}, now=NOW, ids=ids_of(worker))
+        except BaseException as error:  # noqa: BLE001 (shown by the main thread)
+            failures.append(error)
+
+    def ids_of(worker: int) -> "object":
+        return (n * 10 + worker for n in ids())
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with open_store(url) as store:
+        counted = 0
+        for row in store.recent("acme", "users", beyond=None, offset=0, limit=1000):
+            profile = store.profile(row.id)
+            assert profile is not None
+            assert all(store.owner("acme", name) == profile.id for name in profile.names())
+            counted += len(profile.identifiers)
+        assert counted == 7 + 5
+
+
+def test_a_profile_whose_time_is_over_begins_anew(store: SqlStore) -> None:
+    tenant = space(retention=Retention(profiles=DAY))
+    take_in(store, message(U1, traits={"old": 1}), tenant=tenant)
+    take_in(store, message(U1, traits={"new": 1}), tenant=tenant, now=NOW + 2 * DAY)
+    profile = store.owner("acme", U1)
+    assert profile is not None
+    sheet = store.traits(profile)
+    assert sheet is not None
+    assert sheet.keys == ["new"]
+
+
+def test_an_alias_changes_nobody(store: SqlStore) -> None:
+    take_in(store, message(U1), message(user("anonymous_id", "a")))
+    take_in(
+        store,
+        message(U1, user("anonymous_id", "a"), kind=Kind.ALIAS),
+        message(user("user_id", "u9"), kind=Kind.ALIAS),
+    )
+    assert store.owner("acme", U1) != store.owner("acme", user("anonymous_id", "a"))
+    assert store.owner("acme", user("user_id", "u9")) is None
+
+
+def test_an_event_of_an_account_is_kept_with_user_and_account(store: SqlStore) -> None:
+    group = Identifier("accounts", "group_id", "g")
+    take_in(store, message(U1, group, event="E"))
+    for name in (U1, group):
+        profile = store.owner("acme", name)
+        assert profile is not None
+        assert store.activity(profile)["E"].times == 1

@@ -1,0 +1,168 @@
+"""Spaces as data: applied, refused, exported."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from mien.app import SECTIONS
+from mien.core.space import DAY, SourceKind
+from mien.errors import NotFound, SettingsRefused, SpaceNotFound
+from mien.services import spaces
+from mien.services.secrets import digest
+from mien.store.sql import SqlStore
+
+FILE = """
+spaces:
+  acme:
+    name: Acme
+    sources:
+      web:  {kind: sdk, write_key: wk_acme_web}
+      shop: {kind: server, write_key: env:SHOP_KEY}
+    segment: {space_id: spa_1, tokens: {storefront: env:TOKEN}}
+    identity:
+      preset: segment
+      types:
+        anonymous_id: {limit: 5, period: weekly, priority: 3}
+        loyalty_card: {limit: 1, blocked: ["0000"], blocked_patterns: ["^test"]}
+      max_merges: 50
+    traits: {policy: last_updated, limit: 1000}
+    rate_limits: {segment: 50/second}
+    retention: {events: 90 days, served_events: 14d, profiles: never}
+"""
+ENVIRONMENT = {"SHOP_KEY": "wk_shop", "TOKEN": "tok_secret_0123456789"}
+
+
+def apply(store: SqlStore, text: str, **environment: str) -> list[str]:
+    return [change.what for change in spaces.apply(store, text, SECTIONS, {**ENVIRONMENT, **environment}, now=1)]
+
+
+def test_applying_is_idempotent_and_says_what_it_changes(store: SqlStore) -> None:
+    assert apply(store, FILE) == [
+        "create segment credential storefront of space acme",
+        "create space acme",
+        "create source web of space acme",
+        "create source shop of space acme",
+    ]
+    revision = store.revision()
+    assert apply(store, FILE) == []
+    assert store.revision() == revision
+    assert apply(store, FILE.replace("90 days", "91 days")) == ["change space acme"]
+    assert apply(store, FILE.replace("90 days", "91 days"), SHOP_KEY="wk_other") == [
+        "change source shop of space acme"
+    ]
+
+
+def test_the_settings_mean_what_they_say(store: SqlStore) -> None:
+    apply(store, FILE)
+    catalog = spaces.read_catalog(store)
+    acme = catalog.spaces["acme"]
+    assert acme.retention.events == 90 * DAY
+    assert acme.retention.profiles is None
+    assert acme.rate_limits["segment"] == "50/second"
+    assert acme.policy.max_traits == 1000
+    rules = acme.policy.rules
+    assert (rules.of("anonymous_id").period, rules.of("user_id").limit, rules.max_merges) == (7 * DAY, 1, 50)
+    assert rules.of("loyalty_card").blocked == {"0000"}
+    assert rules.custom_types(["anonymous_id", "user_id", "email", "group_id"]) == {"loyalty_card"}
+    assert catalog.sources[digest("wk_shop")].name == "shop"
+    assert catalog.credentials["segment", digest("tok_secret_0123456789")].space == "acme"
+
+
+def test_no_secret_is_kept(store: SqlStore) -> None:
+    apply(store, FILE)
+    with open(store.db.rows("PRAGMA database_list")[0][2], "rb") as file:
+        everything = file.read() + spaces.export(store, SECTIONS).encode()
+    assert b"wk_acme_web" not in everything
+    assert b"tok_secret" not in everything
+
+
+def test_what_is_exported_applies_to_another_store_and_opens_the_same_doors(store: SqlStore) -> None:
+    apply(store, FILE)
+    from mien.store.sql import open_store  # noqa: PLC0415
+
+    with open_store("sqlite:///:memory:") as other:
+        exported = spaces.export(store, SECTIONS)
+        apply(other, exported)
+        assert spaces.export(other, SECTIONS) == exported
+        assert apply(store, exported) == []
+        assert spaces.read_catalog(other).sources.keys() == spaces.read_catalog(store).sources.keys()
+        assert spaces.read_catalog(other).credentials.keys() == spaces.read_catalog(store).credentials.keys()
+
+
+def changed(**settings: Any) -> str:
+    file = yaml.safe_load(FILE)
+    file["spaces"]["acme"].update(settings)
+    return yaml.safe_dump(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("spaces: [", "not YAML"),
+        ("[]", "spaces:"),
+        ("spaces: {}\nmore: 1", "more"),
+        ("spaces: {'No!': {}}", "cannot name a space"),
+        (changed(colour="red"), "colour"),
+        (changed(retention={"events": "soon"}), "not a duration"),
+        (changed(retention={"events": "1h"}), "a day or more"),
+        (changed(rate_limits={"segment": "fast"}), "not a rate"),
+        (changed(identity={"preset": "guess"}), "guess"),
+        (changed(identity={"types": {"x": {"blocked_patterns": ["(?=a)"]}}}), "blocked_patterns"),
+        (changed(identity={"types": {"Not OK": {}}}), "lower-case"),
+        (changed(identity={"types": {"x": {"limit": "many"}}}), "int"),
+        (changed(sources={"web": {"kind": "wizard"}}), "wizard"),
+        (changed(sources={"web": {"write_key": "env:NOT_SET"}}), "NOT_SET is not set"),
+        (changed(sources={"web": {"write_key": ""}}), "cannot be empty"),
+        (changed(sources={"web": {"write_key": "sha256:zz"}}), "acme.sources.web"),
+        (changed(sources={"a": {"write_key": "same"}, "b": {"write_key": "same"}}), "the same secret"),
+        (changed(sources={"no\nway": {}}), "cannot be a name"),
+        (changed(segment={"tokens": {"x": "y"}, "colour": 1}), "colour"),
+        (FILE + "  beta: {segment: {space_id: spa_1}}", "the same id"),
+        (FILE + "  spa_1: {}", "the same id"),
+        (FILE + "  beta: {segment: {tokens: {x: env:TOKEN}}}", "the same secret"),
+    ],
+)
+def test_a_file_that_is_wrong_anywhere_changes_nothing(store: SqlStore, text: str, reason: str) -> None:
+    with pytest.raises(SettingsRefused, match=reason):
+        apply(store, text)
+    assert store.revision() == 0
+
+
+def test_a_source_without_a_key_is_given_one_once(store: SqlStore) -> None:
+    first = spaces.apply(store, "spaces: {acme: {sources: {web: {}}}}", SECTIONS, {}, now=1)
+    secret = next(change.secret for change in first if change.secret)
+    assert digest(secret) in spaces.read_catalog(store).sources
+    assert apply(store, "spaces: {acme: {sources: {web: {}}}}") == []
+
+
+def test_a_revoked_secret_stays_revoked_when_a_file_still_holds_it(store: SqlStore) -> None:
+    apply(store, FILE)
+    spaces.revoke_credential(store, "acme", "segment", "storefront", now=5)
+    spaces.revoke_source(store, "acme", "web", now=5)
+    assert apply(store, FILE) == []
+    assert "storefront" not in spaces.export(store, SECTIONS)
+    assert spaces.read_catalog(store).credentials == {}
+    assert apply(store, FILE, TOKEN="tok_new_0123456789") == ["change segment credential storefront of space acme"]
+    assert len(spaces.read_catalog(store).credentials) == 1
+
+
+def test_made_secrets_open_what_they_are_for(store: SqlStore) -> None:
+    apply(store, FILE)
+    key = spaces.create_source(store, "acme", "app", SourceKind.SDK, now=1)
+    secret = spaces.create_credential(store, "acme", "segment", "crm", now=1)
+    catalog = spaces.read_catalog(store)
+    assert catalog.sources[digest(key)].name == "app"
+    assert catalog.credentials["segment", digest(secret)].name == "crm"
+    again = spaces.create_source(store, "acme", "app", SourceKind.SDK, now=2)
+    assert digest(key) not in spaces.read_catalog(store).sources
+    assert spaces.read_catalog(store).sources[digest(again)].id == catalog.sources[digest(key)].id
+
+
+def test_what_is_not_there_is_said(store: SqlStore) -> None:
+    with pytest.raises(SpaceNotFound):
+        spaces.create_source(store, "acme", "app", SourceKind.SDK, now=1)
+    with pytest.raises(NotFound, match="no source `x`"):
+        spaces.revoke_source(store, "acme", "x", now=1)
+    with pytest.raises(NotFound, match="no segment credential `x`"):
+        spaces.revoke_credential(store, "acme", "segment", "x", now=1)

@@ -1,0 +1,47 @@
+"""Credentials and rates."""
+
+import base64
+
+import pytest
+
+from mien.errors import RateLimited
+from mien.web.limits import RateLimits
+from mien.web.tenants import basic_user
+
+
+def header(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "user"),
+    [
+        (header("key:"), "key"),
+        (header("key"), "key"),
+        (header("key:password:more"), "key"),
+        (header("k:").replace("Basic", "basic"), "k"),
+        ("  " + header("k:") + " ", "k"),
+        (header(":"), None),
+        (header(""), None),
+        ("Basic", None),
+        ("Basic !!!", None),
+        ("Basic /w==", None),
+        ("Bearer abc", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_user_of_a_basic_header(given: str | None, user: str | None) -> None:
+    assert basic_user(given) == user
+
+
+def test_a_rate_counts_each_key_by_itself() -> None:
+    limits = RateLimits()
+    for _ in range(3):
+        limits.spend("3/minute", "segment", "one")
+    with pytest.raises(RateLimited) as refused:
+        limits.spend("3/minute", "segment", "one")
+    assert refused.value.retry_after >= 1
+    limits.spend("3/minute", "segment", "two")
+    for _ in range(1000):
+        limits.spend(None, "segment", "one")
