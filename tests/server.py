@@ -60,9 +60,12 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
-    def kill(self) -> None:
-        """Kill the server and its writer as `kill -9` does."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+    def kill(self, *, with_writer: bool = True) -> None:
+        """Kill the server as `kill -9` does, and its writer with it or left to find out."""
+        if with_writer:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:

@@ -74,7 +74,7 @@ def check_collection(collection: str) -> str:
 
 def traits(query: Query) -> TraitsQuestion:
     """Return what is asked of a profile's traits."""
-    chosen = query.get("class")
+    chosen = query.get("class") or None
     if chosen not in {None, "audience", "computed_trait"}:
         raise Invalid("The parameter `class` must be `audience` or `computed_trait`.")
     return TraitsQuestion(
@@ -88,7 +88,7 @@ def traits(query: Query) -> TraitsQuestion:
 
 def events(query: Query) -> EventsQuestion:
     """Return what is asked of a profile's events."""
-    sort = query.get("sort", "desc").lower()
+    sort = (query.get("sort") or "desc").lower()
     if sort not in {"asc", "desc"}:
         raise Invalid("The parameter `sort` must be `asc` or `desc`.")
     include = _names(query, "include")
