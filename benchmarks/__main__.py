@@ -192,7 +192,10 @@ def _bare(path: Path, count: int, seconds: float) -> float:
         )
         db.executemany(
             "INSERT INTO messages VALUES (?, ?, ?, ?, ?, 'bench', ?, 'Event Number 1', ?)",
-            [(r[0], k % 2, 10**15, next(serial), key, 10**15, body) for k, (r, key) in enumerate(zip(chosen, keys))],
+            [
+                (r[0], k % 2, 10**15, next(serial), key, 10**15, body)
+                for k, (r, key) in enumerate(zip(chosen, keys, strict=True))
+            ],
         )
         db.execute("COMMIT")
         done += 100

@@ -35,7 +35,7 @@ def fixed(size: int, port: int) -> Iterator[int]:
 
 @contextmanager
 def _serve(command: list[str], port: int, path: str) -> Iterator[None]:
-    process = subprocess.Popen(command, preexec_fn=lambda: pin(SERVER_CORE), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, preexec_fn=lambda: pin(SERVER_CORE), stdout=subprocess.DEVNULL)  # noqa: PLW1509
     try:
         _await(f"http://127.0.0.1:{port}{path}", process)
         yield

@@ -46,7 +46,7 @@ def wait_until_ready(server: "subprocess.Popen[bytes]") -> None:
         if server.poll() is not None:
             sys.exit(f"Mien ended at its start. Is something else listening on port {PORT}? MIEN_PORT=8801 make demo")
         try:
-            urllib.request.urlopen(f"{HOST}/readyz", timeout=1)  # noqa: S310 (our own server)
+            urllib.request.urlopen(f"{HOST}/readyz", timeout=1)
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

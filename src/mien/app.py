@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> Gateway:
         [
             *dialect,
             *health_routes(store, queue, metrics),
-            Mount("/segment", routes=dialect),
+            Mount("/segment", routes=[segment.description_route(), *dialect]),
             Route("/", _root),
         ],
         redirect_slashes=False,

@@ -3,8 +3,8 @@
 from collections import defaultdict
 
 import pytest
-
 from demo.replay import purchases, replay
+
 from tests.server import Server, Tenant
 
 FIGURES = {"1901": (56, 6552.70), "0509": (24, 1943.58), "1981": (42, 1747.58)}

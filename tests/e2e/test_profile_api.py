@@ -25,7 +25,7 @@ def test_traits_default_to_10_and_reach_200(tenant: Tenant) -> None:
 def test_following_the_url_of_the_cursor_reads_everything_once(tenant: Tenant) -> None:
     """Traps 2 and 4: `next` begins the next page, and the URL is empty at the end."""
     keys = [f"Key {n} é?&=+/%" for n in range(23)]
-    tenant.send(identify("a b/c", {key: 1 for key in keys}))
+    tenant.send(identify("a b/c", dict.fromkeys(keys, 1)))
     url = str(tenant.http.base_url.join(tenant.path("user_id:a%20b%2Fc/traits?limit=5&class=&include=")))
     seen: list[str] = []
     while url:

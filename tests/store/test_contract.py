@@ -286,9 +286,9 @@ def test_every_change_of_the_tenancy_is_a_new_revision(store: SqlStore) -> None:
     for save in ("space", "source", "credential", "credential"):
         with store.begin() as unit:
             {
-                "space": lambda: unit.save_space(SpaceRecord("acme", b"{}")),  # noqa: B023
-                "source": lambda: unit.save_source(source),  # noqa: B023
-                "credential": lambda: unit.save_credential(credential),  # noqa: B023
+                "space": lambda: unit.save_space(SpaceRecord("acme", b"{}")),
+                "source": lambda: unit.save_source(source),
+                "credential": lambda: unit.save_credential(credential),
             }[save]()
         revisions.append(store.revision())
     assert revisions == sorted(set(revisions))

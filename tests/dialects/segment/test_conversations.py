@@ -1,7 +1,7 @@
 """Golden conversations: recorded requests and answers, each saying where it was learned.
 
-A conversation is a list of steps in a JSON file. `@space`, `@token` and `@write_key` stand for those of the test's own
-space. In an answer, `"@any"` matches anything, `"@text"` any text, `"@id"` a Segment id and `"@time"` a time.
+A conversation is a list of steps in a JSON file. `@space`, `@token` and `@write_key` stand for those of the test's
+own space. In an answer, `"@any"` matches anything, `"@text"` any text, `"@id"` a Segment id and `"@time"` a time.
 """
 
 import json

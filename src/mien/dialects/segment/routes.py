@@ -1,8 +1,10 @@
 """Segment's paths → handlers: the Profile API and the Tracking HTTP API (seed; reference: 1.2, 2.1)."""
 
 import uuid
+from importlib.resources import files
 from urllib.parse import unquote
 
+import yaml
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -69,6 +71,16 @@ def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: 
         write("/v1/projects/{key}/settings", tracking.settings, READ),
         Route("/v1/{rest:path}", Endpoint(_nothing, profile_error, EVERY)),
     ]
+
+
+def description_route() -> Route:
+    """Return `/openapi.json`, to be reached under the dialect's prefix only."""
+    description = yaml.safe_load((files(__package__) / "openapi.yaml").read_text("utf-8"))
+
+    async def openapi(_: Request) -> Response:
+        return render.answer(description)
+
+    return Route("/openapi.json", Endpoint(openapi, profile_error, READ))
 
 
 async def _nothing(_: Request) -> Response:
