@@ -20,7 +20,7 @@ def main(size: int, port: int) -> None:
     body = b"x" * size
 
     async def traits(request: Request) -> Response:
-        user = basic_user(request.headers.get("authorization"))
+        user = basic_user(request.headers.get("authorization", "").encode())
         if user is None or digest(user) not in _KNOWN:
             return Response(status_code=401)
         return Response(body, media_type="application/json")

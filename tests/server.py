@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import yaml
 
-SPACES = 150
+SPACES = 400
 ADMITTED = {"rate_limits": {"segment": "unlimited"}}
 
 

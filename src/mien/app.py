@@ -1,23 +1,22 @@
 """The wiring, and the only place that knows everyone: settings → store → routes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Router
 
 from mien.dialects import segment
 from mien.settings import Settings
 from mien.store.sql import open_store
-from mien.web.gateway import Gateway, Metrics
+from mien.web.gateway import Gateway
 from mien.web.health import health_routes
 from mien.web.limits import RateLimits
+from mien.web.metrics import Metrics
 from mien.web.queue import IngestQueue
 from mien.web.reader import Reader
+from mien.web.routing import Route, Routes
 from mien.web.tenants import Tenants
 from mien.writer import spawn
 
@@ -35,6 +34,7 @@ def create_app(settings: Settings) -> Gateway:
         max_bytes=settings.queue_bytes,
         patience=settings.patience,
     )
+    health = health_routes(store, queue, metrics)
     dialect = segment.segment_routes(Reader(store), Tenants(store), RateLimits(), queue)
 
     @asynccontextmanager
@@ -44,24 +44,10 @@ def create_app(settings: Settings) -> Gateway:
         await queue.stop()
         store.close()
 
-    router = Router(
-        [
-            *dialect,
-            *health_routes(store, queue, metrics),
-            Mount("/segment", routes=[segment.description_route(), *dialect]),
-            Route("/", _root),
-        ],
-        redirect_slashes=False,
-        default=_nothing,
-        lifespan=lifespan,
-    )
-    return Gateway(router, metrics, access_log=settings.access_log)
+    routes = Routes([*dialect, *under("/segment", [segment.description_route(), *dialect]), *health])
+    return Gateway(routes, Router(lifespan=lifespan).lifespan, metrics, access_log=settings.access_log)
 
 
-async def _root(_: Request) -> Response:
-    return JSONResponse({"mien": "One customer profile, answered in every vendor's words."})
-
-
-async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    body = {"error": {"code": "not_found", "message": "The resource was not found."}}
-    await JSONResponse(body, status_code=404)(scope, receive, send)
+def under(prefix: str, routes: Iterable[Route]) -> list[Route]:
+    """Return the routes below a prefix."""
+    return [Route(f"{prefix}{route.path}", route.app) for route in routes]

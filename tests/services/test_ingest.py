@@ -73,7 +73,7 @@ def test_a_profile_whose_time_is_over_begins_anew(store: SqlStore) -> None:
     assert profile is not None
     sheet = store.traits(profile)
     assert sheet is not None
-    assert sheet.keys == ["new"]
+    assert sheet.text == b'"new":1'
 
 
 def test_an_alias_changes_nobody(store: SqlStore) -> None:

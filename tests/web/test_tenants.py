@@ -20,7 +20,6 @@ def header(text: str) -> str:
         (header("key"), "key"),
         (header("key:password:more"), "key"),
         (header("k:").replace("Basic", "basic"), "k"),
-        ("  " + header("k:") + " ", "k"),
         (header(":"), None),
         (header(""), None),
         ("Basic", None),
@@ -32,7 +31,7 @@ def header(text: str) -> str:
     ],
 )
 def test_the_user_of_a_basic_header(given: str | None, user: str | None) -> None:
-    assert basic_user(given) == user
+    assert basic_user(None if given is None else given.encode()) == user
 
 
 def test_a_rate_counts_each_key_by_itself() -> None:

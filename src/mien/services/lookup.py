@@ -4,10 +4,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from mien.core.message import Identifier
 from mien.core.space import Space
 from mien.errors import ProfileNotFound
-from mien.store.base import Head, Store, TraitSheet
+from mien.store.base import Head, Store, TraitSheet, read_members
+
+_encode = msgspec.json.Encoder().encode
 
 
 def find(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> int:
@@ -35,10 +39,9 @@ def head(store: Store, space: Space, profile: int, *, now: int) -> Head:
 
 
 class TraitPage(NamedTuple):
-    """Some traits of a profile, and the key with which the next page begins, empty when there is none."""
+    """Some traits of a profile, as the inside of a JSON object, and the key that begins the next page, or nothing."""
 
-    keys: Sequence[str]
-    values: Sequence[bytes]
+    text: bytes
     next: str
 
 
@@ -46,14 +49,15 @@ def page_of_traits(
     sheet: TraitSheet, *, hidden: str, include: Sequence[str] | None, start: str, limit: int
 ) -> TraitPage:
     """Return up to `limit` traits from the key `start` on, without those whose key begins with `hidden`."""
-    keys, values = sheet.keys, sheet.values
-    low = bisect_left(keys, hidden)
-    high = bisect_left(keys, hidden + "\U0010ffff")
-    if low < high:
-        keys, values = keys[:low] + keys[high:], values[:low] + values[high:]
-    if include is not None:
-        places = [i for key in sorted(set(include)) if (i := bisect_left(keys, key)) < len(keys) and keys[i] == key]
-        keys, values = [keys[i] for i in places], [values[i] for i in places]
-    first = bisect_left(keys, start) if start else 0
-    last = first + limit
-    return TraitPage(keys[first:last], values[first:last], keys[last] if last < len(keys) else "")
+    if include is None and not start and hidden.encode() not in sheet.text:
+        return TraitPage(sheet.slice(0, limit), _first_key(sheet.slice(limit, limit + 1)))
+    members = sheet.members()
+    wanted = members if include is None else sorted(members.keys() & set(include))
+    keys = [key for key in wanted if not key.startswith(hidden)]
+    first = bisect_left(keys, start)
+    chosen = {key: members[key] for key in keys[first : first + limit]}
+    return TraitPage(_encode(chosen)[1:-1], "".join(keys[first + limit : first + limit + 1]))
+
+
+def _first_key(text: bytes) -> str:
+    return next(iter(read_members(text))) if text else ""

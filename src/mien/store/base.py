@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from mien.core.activity import Activity
 from mien.core.fold import Outcome, State
@@ -21,11 +22,37 @@ from mien.core.space import Credential, Source
 from mien.core.traits import Write
 
 
-class TraitSheet(Struct):
-    """The traits of a profile, without tombstones, in the byte order of their keys; `values` is JSON text."""
+class TraitSheet(Struct, frozen=True):
+    """The traits of a profile, without tombstones, in the byte order of their keys, ready to be answered with.
 
-    keys: list[str]
-    values: list[bytes]
+    `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, as unsigned 32-bit
+    numbers: a page of traits is a slice that nobody needs to understand.
+    """
+
+    text: bytes
+    ends: bytes
+
+    def __len__(self) -> int:
+        return len(self.ends) // 4
+
+    def slice(self, first: int, last: int) -> bytes:
+        """Return the members from `first` up to `last`, without it."""
+        ends = memoryview(self.ends).cast("I")
+        if first >= min(last, len(ends)):
+            return b""
+        return self.text[ends[first - 1] + 1 if first else 0 : ends[min(last, len(ends)) - 1]]
+
+    def members(self) -> dict[str, Raw]:
+        """Return keys and the JSON text of their values."""
+        return read_members(self.text)
+
+
+def read_members(text: bytes) -> dict[str, Raw]:
+    """Return the keys in the inside of a JSON object, and the JSON text of their values."""
+    return _decode_members(b"{%b}" % text)
+
+
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Head(NamedTuple):

@@ -3,12 +3,12 @@
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from mien.errors import MienError
 from mien.store.base import Store
-from mien.web.gateway import Metrics
+from mien.web.metrics import Metrics
 from mien.web.queue import IngestQueue
+from mien.web.routing import READ, Endpoint, Handler, Route
 
 
 def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Route]:
@@ -30,4 +30,11 @@ def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Ro
     async def read_metrics(_: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", read_metrics)]
+    def route(path: str, handler: Handler) -> Route:
+        return Route(path, Endpoint(handler, _explain, READ))
+
+    return [route("/livez", livez), route("/readyz", readyz), route("/metrics", read_metrics)]
+
+
+def _explain(error: MienError) -> Response:
+    return JSONResponse({"error": {"code": type(error).__name__, "message": str(error)}}, status_code=405)

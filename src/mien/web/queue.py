@@ -11,8 +11,8 @@ import structlog
 from mien.core.message import Submission
 from mien.errors import Busy, MienError, Unavailable
 from mien.services.ingest import Receipt
-from mien.web.gateway import Metrics
 from mien.web.link import LENGTH, Request, frame, read_answer
+from mien.web.metrics import Metrics
 
 log = structlog.get_logger("mien.queue")
 

@@ -37,6 +37,9 @@ class TraitsQuestion(Struct, frozen=True):
     verbose: bool
 
 
+_ALL_TRAITS = TraitsQuestion(chosen=None, include=None, start="", limit=TRAITS[0], verbose=False)
+
+
 class EventsQuestion(Struct, frozen=True):
     """Which events; `beyond` is the time and the message id of the last event already had."""
 
@@ -74,6 +77,8 @@ def check_collection(collection: str) -> str:
 
 def traits(query: Query) -> TraitsQuestion:
     """Return what is asked of a profile's traits."""
+    if not query:
+        return _ALL_TRAITS
     chosen = query.get("class") or None
     if chosen not in {None, "audience", "computed_trait"}:
         raise Invalid("The parameter `class` must be `audience` or `computed_trait`.")

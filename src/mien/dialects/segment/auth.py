@@ -1,12 +1,11 @@
 """Where Segment's clients carry their credentials (seed; reference: 1.4, 2.2)."""
 
-from urllib.parse import unquote
-
 from starlette.requests import Request
 
 from mien.core.space import Source, Space
 from mien.dialects.segment.settings import DIALECT, space_id
 from mien.errors import CredentialRefused, SpaceNotFound
+from mien.web.routing import header, parameter
 from mien.web.tenants import Tenants, basic_user
 
 
@@ -16,11 +15,11 @@ def space_of(request: Request, tenants: Tenants) -> Space:
     Raise CredentialRefused without a valid token or with one of another space, SpaceNotFound when there is no such
     space.
     """
-    token = basic_user(request.headers.get("authorization"))
+    token = basic_user(header(request, b"authorization"))
     if token is None:
         raise CredentialRefused
     space = tenants.space(DIALECT, token)
-    asked = unquote(request.path_params["space"])
+    asked = parameter(request, "space")
     if asked == space_id(space):
         return space
     if any(asked == space_id(other) for other in tenants.current().spaces.values()):
@@ -30,5 +29,5 @@ def space_of(request: Request, tenants: Tenants) -> Space:
 
 def source_of(request: Request, in_body: str | None, tenants: Tenants) -> Source | None:
     """Return the source of a request: the Basic user name is its write key, or else the body holds it."""
-    key = basic_user(request.headers.get("authorization")) or in_body
+    key = basic_user(header(request, b"authorization")) or in_body
     return tenants.source(key) if key else None

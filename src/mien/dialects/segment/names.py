@@ -85,7 +85,8 @@ def lookups(collection: str, segment: str) -> list[Identifier]:
         return [] if profile is None else [Identifier(collection, OWN_ID, str(profile))]
     if not value or not TYPE.fullmatch(kind):
         return []
-    exact, lower = Identifier(collection, kind, value), Identifier(collection, kind, value.lower())
-    if kind == "email" or exact == lower:
-        return [lower]
-    return [exact, lower]
+    lower = value.lower()
+    if value == lower:
+        return [Identifier(collection, kind, value)]
+    values = [lower] if kind == "email" else [value, lower]
+    return [Identifier(collection, kind, value) for value in values]

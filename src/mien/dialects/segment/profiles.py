@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,9 +16,10 @@ from mien.dialects.segment.names import CONSENT, lookups, segment_id
 from mien.dialects.segment.settings import DIALECT, space_id
 from mien.errors import ProfileNotFound
 from mien.services.lookup import TraitPage, find, head, page_of_traits
-from mien.store.base import EventQuery, HeldIdentifier, Place
+from mien.store.base import EventQuery, HeldIdentifier, Place, read_members
 from mien.web.limits import RateLimits
 from mien.web.reader import Reader
+from mien.web.routing import header, parameter
 from mien.web.tenants import Tenants
 
 DEFAULT_RATE = "100/second"
@@ -53,7 +53,7 @@ class Profiles:
         if sheet is None:
             raise ProfileNotFound
         page = (
-            TraitPage((), (), "")
+            TraitPage(b"", "")
             if question.chosen  # audiences and computed traits: there are none yet
             else page_of_traits(
                 sheet, hidden=CONSENT, include=question.include, start=question.start, limit=question.limit
@@ -61,9 +61,9 @@ class Profiles:
         )
         cursor = _cursor(request, asked, page.next, question.limit)
         if not question.verbose:
-            return render.traits(page.keys, page.values, cursor)
+            return render.traits(page.text, cursor)
         written = {key: (value, write) for key, value, write in self._reader.store().written_traits(profile) or ()}
-        return render.verbose_traits([key for key in page.keys if key in written], written, cursor)
+        return render.verbose_traits(read_members(page.text), written, cursor)
 
     async def external_ids(self, request: Request) -> Response:
         """Answer with a page of identifiers, the newest first."""
@@ -154,10 +154,9 @@ class Profiles:
     def _asked(self, request: Request) -> Asked:
         """Return whom a request asks about, once it may."""
         space = space_of(request, self._tenants)
-        parameters = request.scope["path_params"]
-        collection = ask.check_collection(unquote(parameters["collection"]))
+        collection = ask.check_collection(parameter(request, "collection"))
         self._limits.spend(space.rate_limits.get(DIALECT, DEFAULT_RATE), DIALECT, space.slug)
-        identifier = unquote(parameters.get("identifier", ""))
+        identifier = parameter(request, "identifier")
         return Asked(space, collection, identifier, ask.read_query(request.scope["query_string"]), clock.now())
 
     def _find(self, asked: Asked) -> int:
@@ -169,9 +168,10 @@ def _cursor(request: Request, asked: Asked, following: str, limit: int) -> dict[
     """Return the cursor of a page, with the address of the next one as the seed shows it."""
     if not following:
         return render.last_page(limit)
-    scope = request.scope
-    router = {":collection": asked.collection, ":id": asked.identifier, ":namespace": space_id(asked.space)}
+    router = {"collection": asked.collection, "id": asked.identifier, "namespace": space_id(asked.space)}
     if not asked.identifier:
-        del router[":id"]
-    url = f"{scope['scheme']}://{request.headers.get('host', '')}{scope['path']}"
-    return render.next_page(following, limit, url, {**asked.query, **router})
+        del router["id"]
+    scope = request.scope
+    host = (header(request, b"host") or b"").decode("latin-1")
+    url = f"{scope['scheme']}://{host}{scope['path']}"
+    return render.next_page(following, limit, url, router, asked.query)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mien.core.traits import Write
 from mien.dialects.segment.names import segment_id
 from mien.store.base import Event, Head, HeldIdentifier
+from mien.web.answers import JsonAnswer
 from mien.web.times import write_time
 
 _encode = msgspec.json.Encoder().encode
@@ -21,12 +22,12 @@ _PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c
 
 def answer(value: Mapping[str, Any], status: int = 200) -> Response:
     """Return a JSON answer."""
-    return Response(_encode(value), status, media_type="application/json")
+    return JsonAnswer(_encode(value), status)
 
 
 def accepted() -> Response:
     """Return the answer to everything that was taken in or discarded: 200 exactly, and a JSON object."""
-    return Response(_SUCCESS, media_type="application/json")
+    return JsonAnswer(_SUCCESS)
 
 
 def pixel() -> Response:
@@ -39,14 +40,18 @@ def last_page(limit: int) -> dict[str, Any]:
     return {"url": "", "has_more": False, "next": "", "limit": limit}
 
 
-def next_page(following: str, limit: int, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+def next_page(
+    following: str, limit: int, url: str, router: Mapping[str, str], query: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the cursor of a page that others follow.
 
-    `url` is the address of the list. The query is repeated in it as the seed shows: sorted, everything encoded.
+    `url` is the address of the list. The router's parameters and the query are repeated in it as the seed shows: the
+    former with a colon before their names, each sorted, everything encoded.
     """
-    repeated = sorted({**query, "next": following}.items())
-    parameters = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in repeated])
-    return {"url": f"{url}?{parameters}", "has_more": True, "next": following, "limit": limit}
+    repeated = [f"%3A{name}={_quoted(value)}" for name, value in router.items()]
+    asked = sorted({**query, "next": following}.items()) if query else [("next", following)]
+    repeated += [f"{_quoted(name)}={_quoted(value)}" for name, value in asked if not name.startswith(":")]
+    return {"url": f"{url}?{'&'.join(repeated)}", "has_more": True, "next": following, "limit": limit}
 
 
 _ENCODED = {code: quote(chr(code), safe="") for code in range(128)}
@@ -57,9 +62,9 @@ def _quoted(text: str) -> str:
     return text.translate(_ENCODED) if text.isascii() else quote(text, safe="")
 
 
-def traits(keys: Sequence[str], values: Sequence[bytes], page: Mapping[str, Any]) -> Response:
-    """Return traits; the values are spliced in as they are kept."""
-    return answer({"traits": dict(zip(keys, map(Raw, values), strict=True)), "cursor": page})
+def traits(text: bytes, page: Mapping[str, Any]) -> Response:
+    """Return traits, which are given as the inside of a JSON object."""
+    return JsonAnswer(b'{"traits":{%b},"cursor":%b}' % (text, _encode(page)))
 
 
 def verbose_traits(

@@ -1,15 +1,13 @@
 """Segment's paths → handlers: the Profile API and the Tracking HTTP API (seed; reference: 1.2, 2.1)."""
 
 import uuid
+from functools import partial
 from importlib.resources import files
-from urllib.parse import unquote
 
 import yaml
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from mien import clock
 from mien.core.message import Kind, Submission
@@ -33,16 +31,16 @@ from mien.web.body import read_body
 from mien.web.limits import RateLimits
 from mien.web.queue import IngestQueue
 from mien.web.reader import Reader
-from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler
+from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler, Route, parameter
 from mien.web.tenants import Tenants
 
-_CORS = Middleware(
+_CORS = partial(
     CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"], max_age=86400
 )
 """Browsers send from any page; only the tracking routes let them (reference: 2.2)."""
 
 
-def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue) -> list[BaseRoute]:
+def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue) -> list[Route]:
     """Return all routes of this dialect, the busiest first."""
     profiles = Profiles(reader, tenants, limits)
     tracking = Tracking(tenants, queue)
@@ -51,7 +49,7 @@ def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: 
         return Route(path, Endpoint(handler, profile_error, READ))
 
     def write(path: str, handler: Handler, methods: frozenset[str] = WRITE) -> Route:
-        return Route(path, Endpoint(handler, tracking_error, methods), middleware=[_CORS])
+        return Route(path, _CORS(Endpoint(handler, tracking_error, methods)))
 
     one = "/v1/{tree}/{space}/collections/{collection}/profiles/{identifier}"
     return [
@@ -69,7 +67,7 @@ def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: 
         write("/v1/m", tracking.client_metrics),
         write("/v1/pixel/{kind}", tracking.pixel, READ),
         write("/v1/projects/{key}/settings", tracking.settings, READ),
-        Route("/v1/{rest:path}", Endpoint(_nothing, profile_error, EVERY)),
+        Route("/v1/{rest}", Endpoint(_nothing, profile_error, EVERY)),
     ]
 
 
@@ -117,7 +115,7 @@ class Tracking:
     async def pixel(self, request: Request) -> Response:
         """Take one message from an image in a page or a mail; always answer with the image."""
         try:
-            kind = Kind(request.path_params["kind"])
+            kind = Kind(parameter(request, "kind"))
             envelope = read_pixel(kind, request.scope["query_string"].decode("latin-1"))
             await self._take(request, envelope, from_device=True)
         except (Invalid, ValueError):
@@ -132,7 +130,7 @@ class Tracking:
 
     async def settings(self, request: Request) -> Response:
         """Tell a client library where to send."""
-        key = unquote(request.path_params["key"])
+        key = parameter(request, "key")
         if self._tenants.source(key) is None:
             return PlainTextResponse("Cannot GET - Invalid path or write key provided.", 404)
         return render.settings(key, request.url.netloc, request.url.scheme)

@@ -6,18 +6,21 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
+from array import array
 from collections.abc import Mapping
+from itertools import accumulate
 
-from msgspec import Raw, Struct, msgpack
+from msgspec import Raw, Struct, json, msgpack
 
 from mien.core.activity import Activity
 from mien.core.identity import Held, Refusal
 from mien.core.message import Discard, Identifier, Kind
 from mien.core.profile import Stamp
 from mien.core.traits import REMOVED, Trait, Traits, Write
-from mien.store.base import TraitSheet
+from mien.store.base import TraitSheet, read_members
 
 encode = msgpack.Encoder().encode
+_encode_json = json.Encoder().encode
 
 
 def message_key(space: str, message: str) -> bytes:
@@ -40,10 +43,10 @@ class HeadDocument(Struct, array_like=True):
 
 
 class _TraitsDocument(Struct, array_like=True):
-    """Keys in byte order, their values, the place of each value's write in `writes`; and the tombstones."""
+    """Text and ends as in a TraitSheet, the place of each value's write in `writes`; and the tombstones."""
 
-    keys: list[str]
-    values: list[bytes]
+    text: bytes
+    ends: bytes
     places: list[int]
     writes: list[Write]
     removed: dict[str, int] = {}
@@ -52,8 +55,8 @@ class _TraitsDocument(Struct, array_like=True):
 class _SheetDocument(Struct, array_like=True):
     """The same, for those who only want keys and values."""
 
-    keys: list[str]
-    values: list[bytes]
+    text: bytes
+    ends: bytes
     places: Raw
     writes: Raw
 
@@ -84,13 +87,16 @@ _read_identifiers = msgpack.Decoder(list[tuple[str, str, Held]]).decode
 def read_sheet(document: bytes) -> TraitSheet:
     """Return keys and values of the traits."""
     sheet = _read_sheet(document)
-    return TraitSheet(sheet.keys, sheet.values)
+    return TraitSheet(sheet.text, sheet.ends)
 
 
 def read_traits(document: bytes) -> dict[str, Trait]:
     """Return the traits whole, tombstones included."""
     d = _read_traits(document)
-    traits = {key: Trait(value, d.writes[i]) for key, value, i in zip(d.keys, d.values, d.places, strict=True)}
+    members = read_members(d.text)
+    traits = {
+        key: Trait(bytes(value), d.writes[i]) for (key, value), i in zip(members.items(), d.places, strict=True)
+    }
     traits.update((key, Trait(REMOVED, d.writes[i])) for key, i in d.removed.items())
     return traits
 
@@ -98,18 +104,20 @@ def read_traits(document: bytes) -> dict[str, Trait]:
 def write_traits(traits: Traits) -> bytes:
     """Return the document of the traits."""
     places: dict[Write, int] = {}
-    document = _TraitsDocument([], [], [], [], {})
+    removed: dict[str, int] = {}
+    members, lengths, kept = [], [], []
     for key in sorted(traits):
         value, write = traits[key]
         place = places.setdefault(write, len(places))
         if value == REMOVED:
-            document.removed[key] = place
-        else:
-            document.keys.append(key)
-            document.values.append(value)
-            document.places.append(place)
-    document.writes.extend(places)
-    return encode(document)
+            removed[key] = place
+            continue
+        member = b"%b:%b" % (_encode_json(key), value)
+        members.append(member)
+        lengths.append(len(member) + 1)
+        kept.append(place)
+    ends = array("I", (end - 1 for end in accumulate(lengths)))
+    return encode(_TraitsDocument(b",".join(members), ends.tobytes(), kept, list(places), removed))
 
 
 def read_identifiers(document: bytes) -> dict[tuple[str, str], Held]:
