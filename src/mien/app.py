@@ -14,6 +14,7 @@ from mien.web.gateway import Gateway
 from mien.web.health import health_routes
 from mien.web.limits import RateLimits
 from mien.web.metrics import Metrics
+from mien.web.proxies import Proxies
 from mien.web.queue import IngestQueue
 from mien.web.reader import Reader
 from mien.web.routing import Route, Routes
@@ -35,7 +36,8 @@ def create_app(settings: Settings) -> Gateway:
         patience=settings.patience,
     )
     health = health_routes(store, queue, metrics)
-    dialect = segment.segment_routes(Reader(store), Tenants(store), RateLimits(), queue)
+    proxies = Proxies(settings.trusted_proxies)
+    dialect = segment.segment_routes(Reader(store), Tenants(store), RateLimits(), queue, proxies)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

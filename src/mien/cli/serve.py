@@ -1,5 +1,6 @@
 """`mien serve`: answer requests until told to stop."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,7 @@ def run(settings: Settings) -> None:
     set_up_logs(as_json=settings.log_json)
     app = create_app(settings)
     console.print(f"Mien is listening on http://{settings.host}:{settings.port} (store: {settings.store})")
+    gc.freeze()  # what is there now stays: the collector need not look at it again and again
     uvicorn.run(
         app,
         host=settings.host,
@@ -50,7 +52,7 @@ def run(settings: Settings) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # web/proxies.py looks where it is needed
         timeout_graceful_shutdown=10,
     )
 

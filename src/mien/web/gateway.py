@@ -3,6 +3,7 @@
 import itertools
 import os
 import time
+from collections.abc import Awaitable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,12 +48,12 @@ class Gateway:
         route, scope["path_params"] = self._routes.find(path)
         name = route.path if route else "unmatched"
 
-        async def answer(message: Message) -> None:
+        def answer(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"].append((b"request-id", request_id.encode()))
-            await send(message)
+            return send(message)
 
         try:
             if route:

@@ -18,6 +18,7 @@ from mien.errors import ProfileNotFound
 from mien.services.lookup import TraitPage, find, head, page_of_traits
 from mien.store.base import EventQuery, HeldIdentifier, Place, read_members
 from mien.web.limits import RateLimits
+from mien.web.proxies import Proxies
 from mien.web.reader import Reader
 from mien.web.routing import header, parameter
 from mien.web.tenants import Tenants
@@ -39,7 +40,8 @@ class Asked(NamedTuple):
 class Profiles:
     """The Profile API."""
 
-    def __init__(self, reader: Reader, tenants: Tenants, limits: RateLimits) -> None:
+    def __init__(self, reader: Reader, tenants: Tenants, limits: RateLimits, proxies: Proxies) -> None:
+        self._proxies = proxies
         self._reader = reader
         self._tenants = tenants
         self._limits = limits
@@ -59,7 +61,7 @@ class Profiles:
                 sheet, hidden=CONSENT, include=question.include, start=question.start, limit=question.limit
             )
         )
-        cursor = _cursor(request, asked, page.next, question.limit)
+        cursor = self._cursor(request, asked, page.next, question.limit)
         if not question.verbose:
             return render.traits(page.text, cursor)
         written = {key: (value, write) for key, value, write in self._reader.store().written_traits(profile) or ()}
@@ -74,7 +76,7 @@ class Profiles:
         rows = [row for row in rows if not kinds or row.type in kinds]
         start = self._start_of(asked, rows, asked.query.get("next", ""))
         following = rows[start + limit :][:1]
-        cursor = _cursor(request, asked, self._mapping_id(asked, following[0]) if following else "", limit)
+        cursor = self._cursor(request, asked, self._mapping_id(asked, following[0]) if following else "", limit)
         return render.external_ids(rows[start : start + limit], asked.collection, cursor)
 
     def _start_of(self, asked: Asked, rows: Sequence[HeldIdentifier], cursor: str) -> int:
@@ -117,7 +119,7 @@ class Profiles:
         following = ""
         if len(rows) > len(shown):
             following = ask.event_cursor(shown[-1].place.timestamp, shown[-1].message)
-        return render.events(shown, whole, _cursor(request, asked, following, question.limit))
+        return render.events(shown, whole, self._cursor(request, asked, following, question.limit))
 
     async def metadata(self, request: Request) -> Response:
         """Answer with when a profile began, was last touched, and expires."""
@@ -135,7 +137,7 @@ class Profiles:
         other = USERS if asked.collection == ACCOUNTS else ACCOUNTS
         shown = [(other, self._reader.store().identifiers(linked)) for _, _, linked in rows[:limit]]
         following = ask.pair_cursor(*rows[limit - 1][:2]) if len(rows) > limit else ""
-        return render.links(shown, _cursor(request, asked, following, limit))
+        return render.links(shown, self._cursor(request, asked, following, limit))
 
     async def recent(self, request: Request) -> Response:
         """Answer with a page of profiles, those touched last first."""
@@ -149,7 +151,7 @@ class Profiles:
         rows = list(islice(alive, limit + 1))
         following = ask.pair_cursor(*rows[limit - 1]) if len(rows) > limit else ""
         shown = [segment_id(asked.collection, row.id) for row in rows[:limit]]
-        return render.profiles(shown, _cursor(request, asked, following, limit))
+        return render.profiles(shown, self._cursor(request, asked, following, limit))
 
     def _asked(self, request: Request) -> Asked:
         """Return whom a request asks about, once it may."""
@@ -163,15 +165,13 @@ class Profiles:
         """Return the profile that the identifier in the path names."""
         return find(self._reader.store(), asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
 
-
-def _cursor(request: Request, asked: Asked, following: str, limit: int) -> dict[str, object]:
-    """Return the cursor of a page, with the address of the next one as the seed shows it."""
-    if not following:
-        return render.last_page(limit)
-    router = {"collection": asked.collection, "id": asked.identifier, "namespace": space_id(asked.space)}
-    if not asked.identifier:
-        del router["id"]
-    scope = request.scope
-    host = (header(request, b"host") or b"").decode("latin-1")
-    url = f"{scope['scheme']}://{host}{scope['path']}"
-    return render.next_page(following, limit, url, router, asked.query)
+    def _cursor(self, request: Request, asked: Asked, following: str, limit: int) -> dict[str, object]:
+        """Return the cursor of a page, with the address of the next one as the seed shows it."""
+        if not following:
+            return render.last_page(limit)
+        router = {"collection": asked.collection, "id": asked.identifier, "namespace": space_id(asked.space)}
+        if not asked.identifier:
+            del router["id"]
+        host = (header(request, b"host") or b"").decode("latin-1")
+        url = f"{self._proxies.scheme(request)}://{host}{request.scope['path']}"
+        return render.next_page(following, limit, url, router, asked.query)

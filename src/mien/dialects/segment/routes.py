@@ -29,9 +29,10 @@ from mien.dialects.segment.profiles import Profiles
 from mien.errors import Invalid, NotFound, TooLarge
 from mien.web.body import read_body
 from mien.web.limits import RateLimits
+from mien.web.proxies import Proxies
 from mien.web.queue import IngestQueue
 from mien.web.reader import Reader
-from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler, Route, parameter
+from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler, Route, header, parameter
 from mien.web.tenants import Tenants
 
 _CORS = partial(
@@ -40,10 +41,12 @@ _CORS = partial(
 """Browsers send from any page; only the tracking routes let them (reference: 2.2)."""
 
 
-def segment_routes(reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue) -> list[Route]:
+def segment_routes(
+    reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue, proxies: Proxies
+) -> list[Route]:
     """Return all routes of this dialect, the busiest first."""
-    profiles = Profiles(reader, tenants, limits)
-    tracking = Tracking(tenants, queue)
+    profiles = Profiles(reader, tenants, limits, proxies)
+    tracking = Tracking(tenants, queue, proxies)
 
     def read(path: str, handler: Handler) -> Route:
         return Route(path, Endpoint(handler, profile_error, READ))
@@ -88,7 +91,8 @@ async def _nothing(_: Request) -> Response:
 class Tracking:
     """The Tracking HTTP API: 200 for what is taken in or discarded, 400 for what is too large or not JSON."""
 
-    def __init__(self, tenants: Tenants, queue: IngestQueue) -> None:
+    def __init__(self, tenants: Tenants, queue: IngestQueue, proxies: Proxies) -> None:
+        self._proxies = proxies
         self._tenants = tenants
         self._queue = queue
         self._receipts = clock.ReceiptClock()
@@ -133,7 +137,9 @@ class Tracking:
         key = parameter(request, "key")
         if self._tenants.source(key) is None:
             return PlainTextResponse("Cannot GET - Invalid path or write key provided.", 404)
-        return render.settings(key, request.url.netloc, request.url.scheme)
+        return render.settings(
+            key, (header(request, b"host") or b"").decode("latin-1"), self._proxies.scheme(request)
+        )
 
     async def _take(self, request: Request, envelope: Envelope, *, from_device: bool = False) -> Response:
         """Take an envelope in; answer when it is durable."""
@@ -148,7 +154,7 @@ class Tracking:
             space=self._tenants.current().spaces[source.space],
             source=source,
             received_at=received_at,
-            ip=_address(request),
+            ip=_ipv4(self._proxies.address(request)),
             from_device=from_device,
             new_id=_new_id,
         )
@@ -162,9 +168,8 @@ class Tracking:
         return render.accepted()
 
 
-def _address(request: Request) -> str | None:
-    """Return the caller's address, if it is IPv4: Segment keeps no other (reference: 2.6)."""
-    host = request.client.host if request.client else ""
+def _ipv4(host: str) -> str | None:
+    """Return the address if it is IPv4: Segment keeps no other (reference: 2.6)."""
     return host if "." in host and ":" not in host else None
 
 

@@ -53,6 +53,7 @@ class Sqlite:
             raise Unavailable(f"The database file cannot be opened: {type(error).__name__}.") from None
         except apsw.NotADBError:
             raise Unavailable("The file given as the store is not a SQLite database.") from None
+        self._cursor = self._db.cursor()
         self._path = path
 
     def _setup(self) -> None:
@@ -70,7 +71,7 @@ class Sqlite:
     def value(self, sql: str, *parameters: Any) -> Any:
         """See Engine."""
         try:
-            return self._db.execute(sql, parameters).get
+            return self._cursor.execute(sql, parameters).get
         except _TROUBLE as error:
             raise _unavailable(error) from None
 
