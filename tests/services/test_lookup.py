@@ -1,7 +1,5 @@
 """Finding profiles and paging through traits."""
 
-from array import array
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -41,8 +39,8 @@ keys = st.text(st.sampled_from("aZ_0é"), max_size=4) | st.sampled_from(["hidden
 def test_pages_neither_overlap_nor_skip(all_keys: set[str], include: list[str] | None, limit: int) -> None:
     ordered = sorted(all_keys)
     members = [msgspec.json.encode({key: key.upper()})[1:-1] for key in ordered]
-    ends = array("I", [len(b",".join(members[: n + 1])) for n in range(len(members))])
-    sheet = TraitSheet(b",".join(members), ends.tobytes())
+    ends = [len(b",".join(members[: n + 1])).to_bytes(4, "little") for n in range(len(members))]
+    sheet = TraitSheet(b",".join(members), b"".join(ends))
     assert len(sheet) == len(ordered)
     wanted = [k for k in ordered if not k.startswith("hidden") and (include is None or k in include)]
     seen: list[str] = []

@@ -25,8 +25,8 @@ from mien.core.traits import Write
 class TraitSheet(Struct, frozen=True):
     """The traits of a profile, without tombstones, in the byte order of their keys, ready to be answered with.
 
-    `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, as unsigned 32-bit
-    numbers: a page of traits is a slice that nobody needs to understand.
+    `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, four bytes each,
+    the lowest first: a page of traits is a slice that nobody needs to understand.
     """
 
     text: bytes
@@ -37,10 +37,13 @@ class TraitSheet(Struct, frozen=True):
 
     def slice(self, first: int, last: int) -> bytes:
         """Return the members from `first` up to `last`, without it."""
-        ends = memoryview(self.ends).cast("I")
-        if first >= min(last, len(ends)):
+        last = min(last, len(self))
+        if first >= last:
             return b""
-        return self.text[ends[first - 1] + 1 if first else 0 : ends[min(last, len(ends)) - 1]]
+        return self.text[self._end(first - 1) + 1 if first else 0 : self._end(last - 1)]
+
+    def _end(self, member: int) -> int:
+        return int.from_bytes(self.ends[4 * member : 4 * member + 4], "little")
 
     def members(self) -> dict[str, Raw]:
         """Return keys and the JSON text of their values."""

@@ -3,6 +3,7 @@
 import binascii
 import hmac
 import time
+from hashlib import sha256
 
 from mien.core.space import Credential, Source, Space
 from mien.errors import CredentialRefused
@@ -10,6 +11,7 @@ from mien.services.secrets import digest
 from mien.services.spaces import Catalog, read_catalog
 from mien.store.base import Store
 
+MOST_REMEMBERED = 10_000
 MAX_AGE = 0.5
 """Seconds. A revoked secret is dead within one second on every node."""
 
@@ -21,6 +23,7 @@ class Tenants:
         self._store = store
         self._catalog = read_catalog(store)
         self._read_at = time.monotonic()
+        self._opened: dict[tuple[str, bytes], Space] = {}
 
     def current(self) -> Catalog:
         """Return the catalog."""
@@ -28,6 +31,7 @@ class Tenants:
         if now - self._read_at > MAX_AGE:
             if self._store.revision() != self._catalog.revision:
                 self._catalog = read_catalog(self._store)
+                self._opened.clear()
             self._read_at = now
         return self._catalog
 
@@ -37,10 +41,25 @@ class Tenants:
         source = self.current().sources.get(hashed)
         return source if source and hmac.compare_digest(source.digest, hashed) else None
 
-    def space(self, dialect: str, secret: str) -> Space:
-        """Return the space a dialect's secret opens; raise CredentialRefused when it opens none."""
-        hashed = digest(secret)
+    def space(self, dialect: str, header: bytes | None) -> Space:
+        """Return the space that the user of a Basic header opens; raise CredentialRefused when it opens none.
+
+        Headers that opened one are remembered by their hash until a secret is made or revoked.
+        """
         catalog = self.current()
+        seen = (dialect, sha256(header or b"").digest())
+        space = self._opened.get(seen)
+        if space is None:
+            space = self._open(catalog, dialect, basic_user(header))
+            if len(self._opened) >= MOST_REMEMBERED:
+                self._opened.clear()
+            self._opened[seen] = space
+        return space
+
+    def _open(self, catalog: Catalog, dialect: str, secret: str | None) -> Space:
+        if secret is None:
+            raise CredentialRefused
+        hashed = digest(secret)
         credential: Credential | None = catalog.credentials.get((dialect, hashed))
         if credential is None or not hmac.compare_digest(credential.digest, hashed):
             raise CredentialRefused

@@ -15,10 +15,7 @@ def space_of(request: Request, tenants: Tenants) -> Space:
     Raise CredentialRefused without a valid token or with one of another space, SpaceNotFound when there is no such
     space.
     """
-    token = basic_user(header(request, b"authorization"))
-    if token is None:
-        raise CredentialRefused
-    space = tenants.space(DIALECT, token)
+    space = tenants.space(DIALECT, header(request, b"authorization"))
     asked = parameter(request, "space")
     if asked == space_id(space):
         return space

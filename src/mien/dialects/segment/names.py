@@ -83,7 +83,7 @@ def lookups(collection: str, segment: str) -> list[Identifier]:
     if not colon or kind == "segment_id":
         profile = profile_of(collection, value if colon else segment)
         return [] if profile is None else [Identifier(collection, OWN_ID, str(profile))]
-    if not value or not TYPE.fullmatch(kind):
+    if not value or not (kind in BUILT_IN_TYPES or TYPE.fullmatch(kind)):
         return []
     lower = value.lower()
     if value == lower:

@@ -169,9 +169,10 @@ class Profiles:
         """Return the cursor of a page, with the address of the next one as the seed shows it."""
         if not following:
             return render.last_page(limit)
-        router = {"collection": asked.collection, "id": asked.identifier, "namespace": space_id(asked.space)}
-        if not asked.identifier:
-            del router["id"]
         host = (header(request, b"host") or b"").decode("latin-1")
-        url = f"{self._proxies.scheme(request)}://{host}{request.scope['path']}"
-        return render.next_page(following, limit, url, router, asked.query)
+        identifier = f"%3Aid={render.quoted(asked.identifier)}&" if asked.identifier else ""
+        url = (
+            f"{self._proxies.scheme(request)}://{host}{request.scope['path']}"
+            f"?%3Acollection={asked.collection}&{identifier}%3Anamespace={render.quoted(space_id(asked.space))}"
+        )
+        return render.next_page(following, limit, url, asked.query)

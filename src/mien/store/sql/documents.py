@@ -6,7 +6,6 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
-from array import array
 from collections.abc import Mapping
 from itertools import accumulate
 
@@ -116,8 +115,8 @@ def write_traits(traits: Traits) -> bytes:
         members.append(member)
         lengths.append(len(member) + 1)
         kept.append(place)
-    ends = array("I", (end - 1 for end in accumulate(lengths)))
-    return encode(_TraitsDocument(b",".join(members), ends.tobytes(), kept, list(places), removed))
+    ends = b"".join([(end - 1).to_bytes(4, "little") for end in accumulate(lengths)])
+    return encode(_TraitsDocument(b",".join(members), ends, kept, list(places), removed))
 
 
 def read_identifiers(document: bytes) -> dict[tuple[str, str], Held]:
