@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> Gateway:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        store.warm()
         await queue.start()
         yield
         await queue.stop()

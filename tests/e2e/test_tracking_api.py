@@ -327,3 +327,19 @@ def test_methods_that_are_not_allowed(tenant: Tenant) -> None:
         answer = tenant.http.get(path)
         assert (answer.status_code, answer.json()["success"]) == (405, False)
         assert "POST" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("head", [b"GET /" + b"x" * 200_000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 50_000])
+def test_a_head_without_end_is_cut_off(server: Server, head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        try:
+            for start in range(0, len(head), 10_000):
+                connection.sendall(head[start : start + 10_000])
+            answer = connection.recv(1000)
+        except ConnectionError:
+            return
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+
+
+def test_a_long_path_that_ends_in_time_is_answered(tenant: Tenant) -> None:
+    assert tenant.get(f"user_id:{'x' * 60_000}/traits").status_code == 404

@@ -15,6 +15,7 @@ from mien.cli.common import StoreOption, console, tell
 from mien.services.spaces import apply
 from mien.settings import Settings, read_settings
 from mien.store.sql import open_store
+from mien.web.server import BoundedHead
 
 
 def serve(
@@ -47,7 +48,7 @@ def run(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHead,
         ws="none",
         access_log=False,
         log_level="warning",

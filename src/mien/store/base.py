@@ -238,6 +238,9 @@ class Store(Protocol):
     def revision(self) -> int:
         """Return a number that grows whenever `tenancy` changes."""
 
+    def warm(self) -> None:
+        """Have the data brought into memory in the background, as far as it fits."""
+
     def tend(self) -> None:
         """Do the engine's own upkeep, such as checkpoints. Safe to call often, from the writer only."""
 

@@ -15,17 +15,12 @@ class DiscardReads:
 
     def discards(self, space: str | None, *, reason: str | None, limit: int) -> list[DiscardRow]:
         """See Store."""
-        where, parameters = ("", []) if space is None else (" WHERE space = ?", [space])
-        found: list[DiscardRow] = []
-        for last_at, count, body in self.db.rows(
-            f"SELECT last_at, count, body FROM discards{where} ORDER BY last_at DESC", parameters
-        ):
-            discard = documents.read_discard(body)
-            if reason in {None, discard.reason}:
-                found.append(DiscardRow(discard, count, last_at))
-                if len(found) == limit:
-                    break
-        return found
+        rows = self.db.rows(
+            "SELECT body, times, last_at FROM discards"
+            " WHERE (space = ? OR ? IS NULL) AND (reason = ? OR ? IS NULL) ORDER BY last_at DESC LIMIT ?",
+            (space, space, reason, reason, limit),
+        )
+        return [DiscardRow(documents.read_discard(body), times, last_at) for body, times, last_at in rows]
 
 
 class DiscardWrites:
@@ -36,9 +31,9 @@ class DiscardWrites:
     def record(self, discards: Iterable[Discard]) -> None:
         """See Unit."""
         self.db.change(
-            "INSERT INTO discards (key, space, last_at, count, body) VALUES (?, ?, ?, 1, ?)"
-            " ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at, count = discards.count + 1",
-            [(documents.discard_key(d), d.space, d.received_at, documents.encode(d)) for d in discards],
+            "INSERT INTO discards (key, space, reason, last_at, times, body) VALUES (?, ?, ?, ?, 1, ?)"
+            " ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at, times = discards.times + 1",
+            [(documents.discard_key(d), d.space, d.reason, d.received_at, documents.encode(d)) for d in discards],
         )
 
     def purge_discards(self, space: str, *, before: int, limit: int) -> int:

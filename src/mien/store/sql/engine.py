@@ -41,6 +41,9 @@ class Engine(Protocol):
     def tables(self) -> set[str]:
         """Return the names of the tables there are."""
 
+    def warm(self) -> None:
+        """Have the data brought into memory in the background, as far as it fits."""
+
     def tend(self) -> None:
         """Do the upkeep this database needs."""
 

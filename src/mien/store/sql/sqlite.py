@@ -123,6 +123,12 @@ class Sqlite:
         """See Engine."""
         return {name for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
 
+    def warm(self) -> None:
+        """See Engine. The first seconds on a cold page cache have a tenth of the throughput."""
+        if hasattr(os, "posix_fadvise") and os.path.exists(self._path):
+            with open(self._path, "rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
     def tend(self) -> None:
         """Write the log back in the background of everything else, and begin it anew before it grows too long."""
         try:

@@ -51,6 +51,10 @@ class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads
         """See Store."""
         self.db.release()
 
+    def warm(self) -> None:
+        """See Store."""
+        self.db.warm()
+
     def tend(self) -> None:
         """See Store."""
         self.db.tend()

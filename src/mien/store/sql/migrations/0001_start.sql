@@ -53,8 +53,9 @@ CREATE INDEX links_by_time ON links (profile_id, since, linked_id);
 CREATE TABLE discards (
     key $blob NOT NULL PRIMARY KEY,
     space TEXT NOT NULL,
+    reason TEXT NOT NULL,
     last_at $int NOT NULL,
-    count $int NOT NULL,
+    times $int NOT NULL,
     body $blob NOT NULL
 ) $clustered;
 CREATE INDEX discards_by_time ON discards (space, last_at);

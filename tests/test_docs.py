@@ -1,0 +1,121 @@
+"""What a page claims, a test checks."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from msgspec import structs
+
+from mien.app import SECTIONS
+from mien.cli import app
+from mien.core.identity import Reason
+from mien.services import spaces
+from mien.settings import Settings
+from mien.store.sql import open_store
+from tests.server import Tenant
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "demo").glob("*.md"), *(ROOT / "src").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    for page in DOCS.rglob("*.md"):
+        if page.parent.name != "decisions":
+            assert str(page.relative_to(ROOT)) in text, page
+
+
+def test_the_readme_fits_one_screen() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 60
+
+
+def test_every_setting_is_described_as_it_is() -> None:
+    text = (DOCS / "reference" / "settings.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(MIEN_\w+)` \| (?:`--[\w-]+`)? ?\| `([^`]*)` \| (.+) \|$", text, re.MULTILINE)
+    described = {name: (default, about) for name, default, about in rows}
+    info = msgspec.inspect.type_info(Settings)
+    declared = {}
+    for field in info.fields:  # type: ignore[attr-defined]
+        about = field.type.extra_json_schema["description"]
+        declared[f"MIEN_{field.name.upper()}"] = (str(field.default), about)
+    assert described == declared
+    assert len(declared) == len(structs.fields(Settings))
+
+
+def test_every_reason_of_a_discard_is_explained() -> None:
+    text = (DOCS / "reference" / "discards.md").read_text("utf-8")
+    explained = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    raised = set(re.findall(r'_Discarded\(\s*"(\w+)"', code))
+    raised |= set(re.findall(r'notes\.append\(\s*\("(\w+)"', code))
+    raised |= set(re.findall(r'unowned\("(\w+)"', code))
+    raised |= set(re.findall(r'_discard\(message, "(\w+)"', code))
+    raised |= {"empty_batch", "batch_too_long", "unknown_source"}
+    raised |= {f"{name}_{end}" for name in ("traits", "properties") for end in ("not_object",)}
+    raised |= {"too_many_traits", "too_many_properties", "name_not_string", "category_not_string"}
+    raised |= {str(reason) for reason in Reason}
+    assert explained == raised
+
+
+def test_every_command_is_listed_and_exists() -> None:
+    text = (DOCS / "reference" / "commands.md").read_text("utf-8")
+    listed = set(re.findall(r"`mien ([\w ]+?)`", text))
+    known = set()
+    for command in app.registered_commands:
+        known.add(command.name)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            known.add(f"{group.name} {command.name or command.callback.__name__}")  # type: ignore[union-attr]
+    assert listed == known
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    numbers = sorted(int(page.name[:4]) for page in (DOCS / "decisions").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("page", ["tutorial.md", "reference/spaces.md"])
+def test_the_files_of_spaces_in_the_docs_apply(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert yaml.safe_load(block)
+        with open_store("sqlite:///:memory:") as store:
+            environment = {"SHOP_KEY": "wk_1", "SEGMENT_TOKEN": "tok_1"}
+            assert spaces.apply(store, block, SECTIONS, environment, now=1)
+
+
+def test_the_program_of_the_tutorial_runs(tenant: Tenant) -> None:
+    text = (DOCS / "tutorial.md").read_text("utf-8")
+    [program] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    program = program.replace("wk_acme_web", tenant.write_key).replace("http://127.0.0.1:8800", tenant.server.url)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    assert tenant.traits("user_id:u1") == {"email": "jane@example.com", "plan": "free"}
+    assert [event["event"] for event in tenant.events("anonymous_id:a-browser")] == ["Order Completed"]
+    curl = re.search(r"/v1/identify -d '(.+)'", text)
+    assert curl
+    assert tenant.post("/v1/identify", curl[1].encode()).status_code == 200
+    assert tenant.traits("user_id:u1")["plan"] == "pro"
+
+
+def test_make_names_what_the_readme_promises() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"make (\w+)", (ROOT / "README.md").read_text("utf-8")):
+        if target not in {"Each"}:
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    gate = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert "make test" in gate
