@@ -21,7 +21,7 @@ from mien.services.retention import purge
 from mien.services.spaces import Catalog, read_catalog
 from mien.store.base import Store
 from mien.store.sql import open_store
-from mien.web.link import Answer, Request, frame, read_request, take_frames
+from mien.web.link import GREETING, Answer, Request, frame, read_request, take_frames
 
 log = structlog.get_logger("mien.writer")
 
@@ -51,6 +51,7 @@ def run(link: socket.socket, url: str) -> None:
     upkeep.start()
     try:
         with open_store(url) as store:
+            link.sendall(frame(Answer(GREETING, "taken")))
             Writer(store).serve(link)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server is gone: what it was not told is what its clients will send again

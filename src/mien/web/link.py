@@ -11,6 +11,10 @@ LENGTH = 4
 """Bytes in which the length of a frame is written, big-endian."""
 
 
+GREETING = 0
+"""The number of the answer with which a writer says that it is ready."""
+
+
 class Request(Struct, array_like=True):
     """A submission, and the number under which it is answered."""
 

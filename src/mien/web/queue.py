@@ -11,7 +11,7 @@ import structlog
 from mien.core.message import Submission
 from mien.errors import Busy, MienError, Unavailable
 from mien.services.ingest import Receipt
-from mien.web.link import LENGTH, Request, frame, read_answer
+from mien.web.link import GREETING, LENGTH, Request, frame, read_answer
 from mien.web.metrics import Metrics
 
 log = structlog.get_logger("mien.queue")
@@ -49,26 +49,29 @@ class IngestQueue:
         self._max_bytes = max_bytes
         self._patience = patience
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._sizes: dict[int, int] = {}
         self._bytes = 0
         self._number = 0
         self._out: asyncio.StreamWriter | None = None
+        self._greeted = False
         self._keeper: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether the writer is there."""
-        return self._out is not None
+        """Whether the writer is there and has opened the store."""
+        return self._greeted
 
     async def submit(self, submission: Submission) -> Receipt:
         """Return when the submission is durable; raise Busy or Unavailable when it should be sent again."""
         if self._out is None:
             raise Unavailable
-        self._number += 1
-        data = frame(Request(self._number, submission))
+        number = self._number = self._number + 1
+        data = frame(Request(number, submission))
         if self._bytes + len(data) > self._max_bytes:
             raise Busy
-        answer = self._waiting[self._number] = asyncio.get_running_loop().create_future()
-        number = self._number
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        # Until the writer answers: what nobody waits for any more still takes room on its way.
+        self._sizes[number] = len(data)
         self._bytes += len(data)
         try:
             self._out.write(data)
@@ -78,7 +81,6 @@ class IngestQueue:
             raise Unavailable("The writer did not answer in time.") from None
         finally:
             self._waiting.pop(number, None)
-            self._bytes -= len(data)
         self._metrics.messages.labels("accepted").inc(receipt.accepted)
         self._metrics.messages.labels("duplicate").inc(receipt.duplicates)
         self._metrics.messages.labels("discarded").inc(receipt.discarded)
@@ -99,22 +101,29 @@ class IngestQueue:
 
     async def _keep(self, started: asyncio.Event) -> None:
         while True:
-            ours, theirs = socket.socketpair()
-            process = self._spawn(theirs)
-            theirs.close()
-            answers, self._out = await asyncio.open_connection(sock=ours)
-            started.set()
             try:
-                await self._listen(answers)
-            finally:
-                out, self._out = self._out, None
-                out.close()
-                self._give_up()
-                await asyncio.to_thread(process.join, self._patience)
-                process.kill()
-            log.error("writer ended; beginning a new one")
+                await self._run_writer(started)
+                log.error("writer ended; beginning a new one")
+            except OSError as error:
+                log.error("writer cannot be begun; trying again", error=type(error).__name__)
             self._metrics.restarts.inc()
             await asyncio.sleep(RESTART_SECONDS)
+
+    async def _run_writer(self, started: asyncio.Event) -> None:
+        """Begin a writer, and deliver its answers until it is gone."""
+        ours, theirs = socket.socketpair()
+        process = self._spawn(theirs)
+        theirs.close()
+        answers, self._out = await asyncio.open_connection(sock=ours)
+        started.set()
+        try:
+            await self._listen(answers)
+        finally:
+            out, self._out, self._greeted = self._out, None, False
+            out.close()
+            self._give_up()
+            await asyncio.to_thread(process.join, self._patience)
+            process.kill()
 
     async def _listen(self, answers: asyncio.StreamReader) -> None:
         """Deliver answers until the writer is gone."""
@@ -124,6 +133,9 @@ class IngestQueue:
                 answer = read_answer(await answers.readexactly(length))
             except (asyncio.IncompleteReadError, ConnectionError):
                 return
+            if answer.number == GREETING:
+                self._greeted = True
+            self._bytes -= self._sizes.pop(answer.number, 0)
             waiting = self._waiting.get(answer.number)
             if waiting is None or waiting.done():
                 continue
@@ -138,6 +150,8 @@ class IngestQueue:
                     waiting.set_exception(WriterFailed())
 
     def _give_up(self) -> None:
+        self._sizes.clear()
+        self._bytes = 0
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unavailable("The writer was lost; send the request again."))
