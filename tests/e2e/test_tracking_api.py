@@ -191,6 +191,11 @@ def test_sizes(tenant: Tenant) -> None:
     message = _refused(tenant.post("/v1/batch", {"batch": [identify("u1"), big, identify("u2")]}))["message"]
     assert "1 of 3" in message
     assert tenant.get("user_id:u1/traits").status_code == tenant.get("user_id:u2/traits").status_code == 200
+    deep: Any = "x"
+    for _ in range(200):
+        deep = [deep]
+    _refused(tenant.post("/v1/batch", {"batch": [identify("u4"), track("u4", properties={"a": deep})]}))
+    assert tenant.get("user_id:u4/traits").status_code == 200
     filler = [track("u3", properties={"a": "x" * 25_000}) for _ in range(21)]
     _refused(tenant.post("/v1/batch", {"batch": filler}))
     assert tenant.get("user_id:u3/traits").status_code == 404

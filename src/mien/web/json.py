@@ -16,6 +16,11 @@ MAX_DEPTH = 100
 MAX_DIGITS = 4300
 """As many as Python itself reads without being told to."""
 
+
+class TooDeep(Invalid):
+    """The JSON is nested too deep."""
+
+
 _CUT = object()
 _decode = msgspec.json.Decoder().decode
 
@@ -95,5 +100,5 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _too_deep() -> Invalid:
-    return Invalid(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+def _too_deep() -> TooDeep:
+    return TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels.")

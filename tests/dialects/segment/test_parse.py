@@ -206,7 +206,7 @@ def test_a_bad_message_is_discarded_with_its_reason_and_costs_no_good_one(item: 
     taken = batch({**IDENTIFY, "messageId": "good-1"}, item, {**IDENTIFY, "messageId": "good-2"})
     assert [message.id for message in taken.submission.messages] == ["good-1", "good-2"]
     assert [discard.reason for discard in taken.submission.discards] == [reason]
-    assert taken.oversize == (reason == "message_too_large")
+    assert taken.refused == (reason == "message_too_large")
 
 
 def test_a_discard_holds_no_personal_data() -> None:
@@ -253,8 +253,8 @@ def test_a_message_nested_too_deep_is_discarded_alone() -> None:
     deep = b"[" * 300 + b"]" * 300
     body = b'{"batch":[{"type":"identify","userId":"u1","traits":{"a":%s}},{"type":"identify","userId":"u2"}]}' % deep
     taken = take(read_batch(body), arrival())
-    assert len(taken.submission.messages) == 1
-    assert [discard.reason for discard in taken.submission.discards] == ["bad_request"]
+    assert len(taken.submission.messages) == taken.refused == 1
+    assert [discard.reason for discard in taken.submission.discards] == ["message_too_deep"]
 
 
 # -- what a message says ----------------------------------------------------------------------------------------

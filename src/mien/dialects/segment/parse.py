@@ -14,7 +14,7 @@ from mien.core.space import Source, Space
 from mien.dialects.segment.identifiers import identifiers_of, text_of
 from mien.dialects.segment.names import BUILT_IN_TYPES
 from mien.errors import Invalid
-from mien.web.json import read_json
+from mien.web.json import TooDeep, read_json
 from mien.web.times import clamp, read_time, write_time
 
 KIB = 1024
@@ -58,10 +58,10 @@ class Envelope(Struct):
 
 
 class Taken(Struct):
-    """What a request brings, and how many of its messages are larger than allowed."""
+    """What a request brings, and how many of its messages were too large or nested too deep."""
 
     submission: Submission
-    oversize: int = 0
+    refused: int = 0
 
 
 class _Batch(Struct):
@@ -156,7 +156,7 @@ def take(envelope: Envelope, arrival: Arrival) -> Taken:
             else ("batch_too_long", f"the batch has more than {MAX_ITEMS} messages")
         )
         return Taken(Submission(discards=(_discard(arrival, {}, *reason),)))
-    messages, discards, oversize = [], [], 0
+    messages, discards, refused = [], [], 0
     for position, raw in enumerate(envelope.items):
         item: Any = {}
         try:
@@ -167,9 +167,9 @@ def take(envelope: Envelope, arrival: Arrival) -> Taken:
                 notes.append(("value_cut", "it held numbers or characters that cannot be kept"))
             discards += [_discard(arrival, {**item, "messageId": message.id}, *note) for note in notes]
         except _Discarded as why:
-            oversize += why.reason == "message_too_large"
+            refused += why.reason in {"message_too_large", "message_too_deep"}
             discards.append(_discard(arrival, item, why.reason, why.detail))
-    return Taken(Submission(tuple(messages), tuple(discards)), oversize)
+    return Taken(Submission(tuple(messages), tuple(discards)), refused)
 
 
 def _read_item(raw: Any) -> tuple[dict[str, Any], int]:
@@ -180,6 +180,8 @@ def _read_item(raw: Any) -> tuple[dict[str, Any], int]:
             raise _Discarded("message_too_large", f"larger than {MAX_ITEM_BYTES} bytes")
         try:
             raw, cuts = read_json(text)
+        except TooDeep as error:
+            raise _Discarded("message_too_deep", str(error)) from None
         except Invalid as error:
             raise _Discarded("bad_request", str(error)) from None
     if not isinstance(raw, dict):

@@ -160,10 +160,10 @@ class Tracking:
         )
         taken = take(envelope, arrival)
         await self._queue.submit(taken.submission)
-        if taken.oversize:
+        if taken.refused:
             raise TooLarge(
-                f"{taken.oversize} of {len(envelope.items)} messages are larger than {MAX_ITEM_BYTES} bytes and were"
-                " dropped; the others were taken in."
+                f"{taken.refused} of {len(envelope.items)} messages are larger than {MAX_ITEM_BYTES} bytes or nested too"
+                " deep and were dropped; the others were taken in."
             )
         return render.accepted()
 
