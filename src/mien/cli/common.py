@@ -1,6 +1,7 @@
 """What commands have in common."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -18,7 +19,7 @@ StoreOption = Annotated[
     typer.Option("--store", help="Where profiles are kept: sqlite:///FILE. [env: MIEN_STORE]", show_default=False),
 ]
 
-console = Console(soft_wrap=True, highlight=False)
+console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 250)
 
 
 @contextmanager

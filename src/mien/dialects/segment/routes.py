@@ -162,8 +162,8 @@ class Tracking:
         await self._queue.submit(taken.submission)
         if taken.refused:
             raise TooLarge(
-                f"{taken.refused} of {len(envelope.items)} messages are larger than {MAX_ITEM_BYTES} bytes or nested too"
-                " deep and were dropped; the others were taken in."
+                f"{taken.refused} of {len(envelope.items)} messages are larger than {MAX_ITEM_BYTES} bytes or nested"
+                " too deep and were dropped; the others were taken in."
             )
         return render.accepted()
 
