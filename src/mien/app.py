@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> Gateway:
     store = open_store(settings.store)
     metrics = Metrics()
     queue = IngestQueue(
-        partial(spawn, url=settings.store),
+        partial(spawn, url=settings.store, log_json=settings.log_json),
         metrics,
         max_bytes=settings.queue_bytes,
         patience=settings.patience,

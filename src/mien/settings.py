@@ -39,12 +39,13 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     Raise SettingsRefused with the name and the reason.
     """
     given: dict[str, Any] = {}
-    for name in structs.fields(Settings):
-        text = environment.get(f"MIEN_{name.name.upper()}")
+    for field in structs.fields(Settings):
+        text = environment.get(f"MIEN_{field.name.upper()}")
         if text is not None:
-            given[name.name] = text
+            given[field.name] = text
     given.update((name, value) for name, value in flags.items() if value is not None)
     try:
         return msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsRefused(f"A setting cannot be read: {error}") from None
+        reason, _, setting = str(error).rstrip("`").partition(" - at `$.")
+        raise SettingsRefused(f"The setting `{setting}` (MIEN_{setting.upper()}): {reason}.") from None

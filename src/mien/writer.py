@@ -9,13 +9,14 @@ import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 
 import structlog
 
-from mien import clock
-from mien.errors import Busy, MienError, Unavailable
+from mien import clock, logs
+from mien.errors import Busy, Unavailable
 from mien.services.ingest import settle
 from mien.services.retention import purge
 from mien.services.spaces import Catalog, read_catalog
@@ -30,34 +31,36 @@ GROUP_MESSAGES = 1000
 RECEIVE_BYTES = 1024 * 1024
 TEND_SECONDS = 0.25
 PURGE_SECONDS = 60.0
+PURGE_MOMENT = 0.1
 
 
-def spawn(link: socket.socket, url: str) -> BaseProcess:
+def spawn(link: socket.socket, url: str, *, log_json: bool) -> BaseProcess:
     """Start a writer at the other end of `link`; it ends when the link is closed."""
     process = multiprocessing.get_context("spawn").Process(
-        target=run, args=(link, url), daemon=True, name="mien-writer"
+        target=run, args=(link, url, log_json), daemon=True, name="mien-writer"
     )
     process.start()
     return process
 
 
-def run(link: socket.socket, url: str) -> None:
+def run(link: socket.socket, url: str, log_json: bool) -> None:
     """Serve a link until it is closed."""
+    logs.set_up(as_json=log_json)
     # Ctrl-C reaches the whole process group; the writer ends after the server has let go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     stop = threading.Event()
-    upkeep = threading.Thread(target=tend, args=(url, stop), name="mien-upkeep", daemon=True)
-    upkeep.start()
-    try:
-        with open_store(url) as store:
+    with open_store(url) as store, open_store(url) as beside:
+        upkeep = threading.Thread(target=tend, args=(beside, stop), name="mien-upkeep", daemon=True)
+        upkeep.start()
+        try:
             link.sendall(frame(Answer(GREETING, "taken")))
             Writer(store).serve(link)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the server is gone: what it was not told is what its clients will send again
-    finally:
-        stop.set()
-        upkeep.join(10)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the server is gone: what it was not told is what its clients will send again
+        finally:
+            stop.set()
+            upkeep.join()
 
 
 class Writer:
@@ -99,7 +102,7 @@ class Writer:
         """Commit a group; when that fails, each of it alone, so that one cannot spoil the others."""
         try:
             catalog = self._current()
-            receipts = settle(
+            receipt = settle(
                 self._store,
                 [request.submission for request in group],
                 catalog.spaces,
@@ -114,10 +117,11 @@ class Writer:
         except Exception as error:  # noqa: BLE001 (a bug met by one request must not stop the writer)
             if len(group) > 1:
                 return [answer for request in group for answer in self.take_in([request])]
-            log.error("batch failed", error=type(error).__name__)
+            log.error("batch failed", error=logs.trace(error))
             return [Answer(request.number, "failed") for request in group]
+        # One receipt counts the whole group; it goes to the first, and the sum over all answers is right.
         first, *others = group
-        return [Answer(first.number, "taken", receipts), *(Answer(r.number, "taken") for r in others)]
+        return [Answer(first.number, "taken", receipt), *(Answer(r.number, "taken") for r in others)]
 
     def _current(self) -> Catalog:
         if self._catalog is None or self._store.revision() != self._catalog.revision:
@@ -125,15 +129,24 @@ class Writer:
         return self._catalog
 
 
-def tend(url: str, stop: threading.Event) -> None:
+def tend(store: Store, stop: threading.Event) -> None:
     """Do what is due beside the writer: checkpoints, and letting go of what is kept no longer."""
-    with open_store(url) as store:
-        due = 0.0
-        while not stop.wait(TEND_SECONDS):
-            due -= TEND_SECONDS
-            try:
-                store.tend()
-                if due <= 0 and not purge(store, read_catalog(store).spaces.values(), now=clock.now()):
-                    due = PURGE_SECONDS
-            except MienError as error:
-                log.warning("upkeep failed", reason=str(error))
+    due = 0.0
+    while not stop.wait(TEND_SECONDS):
+        due -= TEND_SECONDS
+        try:
+            store.tend()
+            if due <= 0:
+                due = 0.0 if _purge_for_a_moment(store) else PURGE_SECONDS
+        except Exception as error:  # noqa: BLE001 (what failed once is tried again; without it the log only grows)
+            log.warning("upkeep failed", error=logs.trace(error))
+
+
+def _purge_for_a_moment(store: Store) -> bool:
+    """Purge in small steps, so that the writer gets its turns between them; say whether there is more."""
+    spaces = list(read_catalog(store).spaces.values())
+    until = time.monotonic() + PURGE_MOMENT
+    while purge(store, spaces, now=clock.now()):
+        if time.monotonic() > until:
+            return True
+    return False

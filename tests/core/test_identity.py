@@ -111,6 +111,19 @@ def test_identifiers_that_are_known_together_always_fit() -> None:
     assert decide([user("user_id", "u1"), user("user_id", "u2")], profile).refused == ()
 
 
+def test_a_profile_beyond_a_limit_that_was_tightened_still_merges_with_one_that_holds_none_of_that_type() -> None:
+    crowded, other = known(1, *[("email", f"e{n}") for n in range(9)]), known(2, ("user_id", "u"))
+    outcome = decide([user("user_id", "u"), user("email", "e1")], crowded, other)
+    assert (outcome.survivor, outcome.absorbed, outcome.refused) == (1, (2,), ())
+
+
+def test_a_week_that_was_too_full_long_ago_does_not_bar_new_identifiers() -> None:
+    crowded = known(1, ("user_id", "u"), *[("anonymous_id", str(n)) for n in range(9)])
+    claims = [user("user_id", "u"), user("anonymous_id", "new")]
+    assert decide(claims, crowded, rules=WEEKLY, at=100 * DAY).refused == ()
+    assert decide(claims, crowded, rules=WEEKLY, at=DAY).refused[0].reason == Reason.PERIOD_LIMIT
+
+
 def test_beyond_the_cap_of_merges_the_message_lands_on_its_best_identifier() -> None:
     full, other = known(1, ("user_id", "u"), merges=100), known(2, ("email", "e"))
     outcome = decide([user("email", "e"), user("user_id", "u")], full, other)
@@ -135,3 +148,4 @@ def test_a_pattern_takes_linear_time_or_is_refused() -> None:
 def test_the_fullest_window() -> None:
     assert most_within([0, 5, 9, 10, 20], 10) == 3
     assert most_within([], 10) == 0
+    assert most_within([0, 100, 1000], None) == 3

@@ -33,6 +33,14 @@ def test_beyond_the_limit_only_new_keys_are_refused() -> None:
     assert refused == ["b"]
 
 
+def test_removed_traits_leave_room_for_others() -> None:
+    traits, _ = settle({}, {"a": b"1", "b": b"2"}, write(1), limit=2)
+    traits, _ = settle(traits, {"a": b"null", "b": b"null"}, write(2), limit=2)
+    traits, refused = settle(traits, {"c": b"3", "gone": b"null"}, write(3), limit=2)
+    assert traits["c"].value == b"3"
+    assert refused == ["gone"]
+
+
 def test_two_profiles_keep_for_each_key_the_write_that_wins() -> None:
     one = {"a": Trait(b"1", write(1)), "b": Trait(b"1", write(5))}
     other = {"a": Trait(b"2", write(2)), "b": Trait(b"2", write(4)), "c": Trait(b"2", write(1))}

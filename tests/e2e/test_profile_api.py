@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,44 @@ def test_external_ids_come_newest_first_in_pages(tenant: Tenant) -> None:
     assert tenant.pages("user_id:u1/external_ids", include="phone") == []
 
 
+@pytest.mark.parametrize("year", ["0001", "1997", "2013", "9999"])
+def test_pages_of_far_away_times_end(tenant: Tenant, year: str) -> None:
+    """Before KSUIDs begin to count, and beyond what nanoseconds fit into 64 bits."""
+    at = f"{year}-01-02T00:00:00Z"
+    tenant.send(
+        identify("u1", {"email": "a@b.c"}, anonymousId="a1", timestamp=at),
+        *[track("u1", f"E{n}", timestamp=_days_ago(1), messageId=f"m{n}") for n in range(3)],
+    )
+    assert len(tenant.pages("user_id:u1/external_ids", limit=1)) == 3
+    assert len(tenant.pages("user_id:u1/events", limit=1)) == 3
+
+
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+def test_events_far_in_the_future_are_paged_past(tenant: Tenant, sort: str) -> None:
+    tenant.send(*[track("u1", f"E{y}", timestamp=f"{y}-01-02T00:00:00Z") for y in (2300, 2301, 9999)])
+    assert len(tenant.pages("user_id:u1/events", limit=1, sort=sort)) == 3
+
+
+def test_a_link_that_both_had_at_the_same_moment_is_one(tenant: Tenant) -> None:
+    at = _days_ago(1)
+    tenant.send(
+        {"type": "group", "userId": "u1", "groupId": "g1", "timestamp": at},
+        {"type": "group", "anonymousId": "a1", "groupId": "g1", "timestamp": at},
+        identify("u1", anonymousId="a1"),
+    )
+    assert len(tenant.pages("user_id:u1/links")) == 1
+    assert len(tenant.pages("group_id:g1/links", "accounts")) == 1
+
+
+def test_paths_that_are_not_encoded_at_all_are_understood(tenant: Tenant, server: Server) -> None:
+    tenant.send(identify("Zoë", {"schlüssel": 1}))
+    auth = base64.b64encode(f"{tenant.token}:".encode()).decode()
+    path = tenant.path("user_id:Zoë/traits?include=schlüssel")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {auth}\r\n\r\n".encode())
+        assert '{"traits":{"schlüssel":1}' in connection.recv(10_000).decode()
+
+
 def test_metadata_tells_first_and_last(tenant: Tenant) -> None:
     tenant.send(identify("u1", messageId="first"))
     tenant.send(identify("u1", messageId="last"))
@@ -271,6 +310,8 @@ def test_the_list_of_profiles_by_recent_activity(tenant: Tenant) -> None:
     assert [row["segment_id"] for row in offset["data"]] == ids[4:6]
     assert tenant.get("", limit=100, next="0").json()["cursor"]["has_more"] is False
     assert tenant.get("", "accounts").json()["data"] == []
+    too_large = base64.urlsafe_b64encode(b"9999999999999999999::5").decode()
+    assert tenant.get("", next=too_large).status_code == 400
 
 
 def test_both_base_paths_and_the_prefix_lead_to_the_same(tenant: Tenant) -> None:
@@ -317,6 +358,8 @@ def _error(answer: httpx.Response) -> tuple[int, str]:
         ("external_ids", {"next": "x!"}, "invalid_request_error"),
         ("links", {"limit": "1.5"}, "invalid_request_error"),
         ("links", {"next": "x"}, "invalid_request_error"),
+        ("links", {"next": "OTk5OTk5OTk5OTk5OTk5OTk5OTo6NQ"}, "invalid_request_error"),
+        ("events", {"next": "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTo6bQ"}, "invalid_request_error"),
     ],
 )
 def test_a_bad_parameter_is_a_400(tenant: Tenant, part: str, query: dict[str, str], code: str) -> None:
@@ -366,7 +409,13 @@ def test_what_is_not_there(tenant: Tenant) -> None:
     assert _error(tenant.get("user_id:u1/wishes")) == (404, "not_found")
     assert _error(tenant.get("user_id:u2/traits")) == (404, "not_found")
     assert _error(tenant.http.get("/v1")) == (404, "not_found")
-    assert _error(tenant.http.get("/elsewhere")) == (404, "not_found")
+    assert _error(tenant.http.get(tenant.path("user_id:u1/traits").replace("spaces", "planets"))) == (
+        404,
+        "not_found",
+    )
+    elsewhere = tenant.http.get("/elsewhere")
+    assert elsewhere.status_code == 404
+    assert elsewhere.headers["request-id"]
     assert _error(tenant.http.post(tenant.path("user_id:u1/traits"))) == (405, "invalid_request_error")
 
 

@@ -97,6 +97,7 @@ def test_browsers_may_send_plain_text_from_anywhere(tenant: Tenant) -> None:
     )
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "*"
+    assert "Retry-After" in answer.headers["access-control-expose-headers"]
     context = tenant.events("user_id:u1")[0]["context"]
     assert context["ip"] == "127.0.0.1"
     refused = tenant.http.post("/v1/t", content=b"{", headers={"Origin": "https://shop.example"})
@@ -344,6 +345,17 @@ def test_a_head_without_end_is_cut_off(server: Server, head: bytes) -> None:
         except ConnectionError:
             return
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+
+
+def test_trailers_without_end_are_cut_off(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"POST /v1/m HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        for _ in range(1000):
+            try:
+                connection.sendall(b"a: b\r\n" * 1000)
+            except ConnectionError:
+                return
+    pytest.fail("six megabytes of trailers were read")
 
 
 def test_a_long_path_that_ends_in_time_is_answered(tenant: Tenant) -> None:

@@ -118,6 +118,12 @@ def changed(**settings: Any) -> str:
         (changed(sources={"a": {"write_key": "same"}, "b": {"write_key": "same"}}), "the same secret"),
         (changed(sources={"no\nway": {}}), "cannot be a name"),
         (changed(segment={"tokens": {"x": "y"}, "colour": 1}), "colour"),
+        (changed(rate_limits={"segmnt": "5/second"}), "names no dialect: segmnt"),
+        (changed(dialects={}), "not a section"),
+        (changed(traits={"limit": -1}), "limit"),
+        (changed(identity={"types": {"x": {"limit": -1}}}), "limit"),
+        (changed(identity={"types": {"x": {"period": "0d"}}}), "more than nothing"),
+        (changed(retention={"events": "999999y"}), "1000 years"),
         (FILE + "  beta: {segment: {space_id: spa_1}}", "the same id"),
         (FILE + "  spa_1: {}", "the same id"),
         (FILE + "  beta: {segment: {tokens: {x: env:TOKEN}}}", "the same secret"),
@@ -127,6 +133,19 @@ def test_a_file_that_is_wrong_anywhere_changes_nothing(store: SqlStore, text: st
     with pytest.raises(SettingsRefused, match=reason):
         apply(store, text)
     assert store.revision() == 0
+
+
+def test_two_sources_may_exchange_their_keys(store: SqlStore) -> None:
+    one = "spaces: {acme: {sources: {a: {write_key: k1}, b: {write_key: k2}}}}"
+    apply(store, one)
+    apply(store, one.replace("k1", "k0").replace("k2", "k1").replace("k0", "k2"))
+    assert spaces.read_catalog(store).sources[digest("k1")].name == "b"
+
+
+def test_other_types_lend_their_rule_to_those_configured(store: SqlStore) -> None:
+    apply(store, "spaces: {acme: {identity: {other: {limit: 2}, types: {card: {priority: 7}}}}}")
+    rules = spaces.read_catalog(store).spaces["acme"].policy.rules
+    assert (rules.of("card").limit, rules.of("card").priority, rules.of("unheard_of").limit) == (2, 7, 2)
 
 
 def test_a_source_without_a_key_is_given_one_once(store: SqlStore) -> None:

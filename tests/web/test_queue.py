@@ -22,6 +22,7 @@ class Played:
 
     def __init__(self) -> None:
         self.links: list[socket.socket] = []
+        self.metrics = Metrics()
         self._buffer = bytearray()
 
     def spawn(self, link: socket.socket) -> "Played":
@@ -50,7 +51,7 @@ def play(script: Callable[[IngestQueue, Played], Awaitable[None]], **limits: flo
     async def run() -> None:
         played = Played()
         given = {"max_bytes": 1 << 20, "patience": 5.0, **limits}
-        queue = IngestQueue(played.spawn, Metrics(), **given)  # type: ignore[arg-type]
+        queue = IngestQueue(played.spawn, played.metrics, **given)  # type: ignore[arg-type]
         await queue.start()
         try:
             await script(queue, played)
@@ -73,7 +74,8 @@ def test_a_submission_returns_when_it_was_taken() -> None:
         assert request.submission == SMALL
         assert not sent.done()
         played.answer(Answer(request.number, "taken", Receipt(discarded=1)))
-        assert await sent == Receipt(discarded=1)
+        await sent
+        assert played.metrics.registry.get_sample_value("mien_messages_total", {"outcome": "discarded"}) == 1
 
     play(script)
 

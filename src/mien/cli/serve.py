@@ -5,17 +5,16 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 import uvicorn
 
-from mien import clock
+from mien import clock, logs
 from mien.app import SECTIONS, create_app
 from mien.cli.common import StoreOption, console, tell
 from mien.services.spaces import apply
 from mien.settings import Settings, read_settings
 from mien.store.sql import open_store
-from mien.web.server import BoundedHead
+from mien.web.server import BoundedProtocol
 
 
 def serve(
@@ -39,32 +38,21 @@ def serve(
 
 def run(settings: Settings) -> None:
     """Serve until told to stop."""
-    set_up_logs(as_json=settings.log_json)
+    logs.set_up(as_json=settings.log_json)
     app = create_app(settings)
-    console.print(f"Mien is listening on http://{settings.host}:{settings.port} (store: {settings.store})")
+    console.print(f"Mien serves on http://{settings.host}:{settings.port} (store: {settings.store})")
     gc.freeze()  # what is there now stays: the collector need not look at it again and again
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=BoundedHead,
+        http=BoundedProtocol,
         ws="none",
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # web/proxies.py looks where it is needed
         timeout_graceful_shutdown=10,
-    )
-
-
-def set_up_logs(*, as_json: bool) -> None:
-    """Write logs to standard error, as lines of text or of JSON."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=os.fdopen(os.dup(2), "w", buffering=1)),
     )

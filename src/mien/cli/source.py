@@ -21,7 +21,9 @@ Name = Annotated[str, typer.Argument(help="The name of the source, such as web."
 def create(
     space: Space,
     name: Name,
-    kind: Annotated[SourceKind, typer.Option(help="What kind of source it is.")] = SourceKind.SDK,
+    kind: Annotated[
+        SourceKind | None, typer.Option(help="What kind of source it is; sdk, or what it was.", show_default=False)
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Create a source, or give one of this name a new key. The key is shown this once."""

@@ -1,6 +1,7 @@
 """Fold messages over profiles: everything one batch changes, decided without touching a store."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -13,6 +14,18 @@ from mien.core.profile import Profile, Stamp, absorb, own_identifier
 from mien.core.traits import Write, settle
 
 
+class Loss(StrEnum):
+    """Why a message, or a part of it, was not kept, beyond what the resolver refuses."""
+
+    NOBODY = "no_matching_identifiers"
+    TRAITS_LIMIT = "traits_limit_exceeded"
+    SPACE_GONE = "unknown_source"
+
+
+NOBODY = 0
+"""The profile under which messages are kept that name nobody, emptied: so that they are known, and go with age."""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """What the settings of a space say about folding."""
 
@@ -21,12 +34,17 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Entry(NamedTuple):
-    """A message as it is kept with a profile: the identifiers that named it, and those that were refused."""
+    """A message as it is kept with a profile.
+
+    With it are kept the identifiers that named the profile, those that were refused, and the profiles that became one
+    with it because of this message.
+    """
 
     profile: int
     message: Message
-    claimed: tuple[Identifier, ...]
-    refused: tuple[Refusal, ...]
+    claimed: tuple[Identifier, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    absorbed: tuple[int, ...] = ()
 
 
 class Link(NamedTuple):
@@ -105,7 +123,7 @@ def _take(desk: _Desk, message: Message) -> None:
         refused += resolution.refused
         if resolution.survivor is None:
             continue
-        profile = _merge(desk, resolution, message, collection)
+        profile = _merge(desk, resolution.survivor, resolution.absorbed, message, collection)
         _settle(desk, profile, message, resolution)
         touched[collection] = profile.id
     if message.kind == Kind.GROUP and len(touched) > 1:
@@ -113,7 +131,8 @@ def _take(desk: _Desk, message: Message) -> None:
         desk.links += [Link(one, other, message.timestamp), Link(other, one, message.timestamp)]
     desk.discards += [_discard(message, reason, f"type {i.type}") for i, reason in refused]
     if not touched:
-        desk.discards.append(_discard(message, "no_matching_identifiers", "nothing in it names a profile"))
+        desk.discards.append(_discard(message, Loss.NOBODY, "nothing in it names a profile"))
+        desk.entries.append(Entry(NOBODY, _emptied(message)))
 
 
 def _by_collection(identifiers: Iterable[Identifier]) -> dict[str, list[Identifier]]:
@@ -130,15 +149,14 @@ def _resolve(desk: _Desk, message: Message, claims: Sequence[Identifier]) -> Res
     return resolve(claims, owners, desk.policy.rules, at=message.timestamp, new_id=next(desk.ids))
 
 
-def _merge(desk: _Desk, resolution: Resolution, message: Message, collection: str) -> Profile:
+def _merge(desk: _Desk, survivor_id: int, absorbed_ids: Iterable[int], message: Message, collection: str) -> Profile:
     """Return the profile the message belongs to, made new or one with those it absorbs."""
-    assert resolution.survivor is not None  # noqa: S101 (narrows the type; the caller looked)
     stamp = Stamp(message.received_at, message.id, message.source)
-    survivor = desk.profiles.get(resolution.survivor)
+    survivor = desk.profiles.get(survivor_id)
     if survivor is None:
-        survivor = Profile(resolution.survivor, message.space, collection, first=stamp, last=stamp)
+        survivor = Profile(survivor_id, message.space, collection, first=stamp, last=stamp)
         desk.owners[own_identifier(collection, survivor.id)] = survivor.id
-    for absorbed_id in resolution.absorbed:
+    for absorbed_id in absorbed_ids:
         absorbed = desk.profiles[absorbed_id]
         survivor = absorb(survivor, absorbed)
         desk.profiles[absorbed_id] = replace(absorbed, merged_into=survivor.id)
@@ -159,7 +177,7 @@ def _settle(desk: _Desk, profile: Profile, message: Message, resolution: Resolut
         write = Write(message.timestamp, message.order, message.source, message.id)
         traits, over = settle(traits, message.traits, write, limit=desk.policy.max_traits)
         if over:
-            desk.discards.append(_discard(message, "traits_limit_exceeded", f"{len(over)} new keys not kept"))
+            desk.discards.append(_discard(message, Loss.TRAITS_LIMIT, f"{len(over)} new keys not kept"))
     desk.profiles[profile.id] = replace(
         profile,
         last=max(profile.last, Stamp(message.received_at, message.id, message.source)),
@@ -169,7 +187,12 @@ def _settle(desk: _Desk, profile: Profile, message: Message, resolution: Resolut
             profile.activity if message.event is None else note(profile.activity, message.event, message.timestamp)
         ),
     )
-    desk.entries.append(Entry(profile.id, message, resolution.claimed, resolution.refused))
+    desk.entries.append(Entry(profile.id, message, resolution.claimed, resolution.refused, resolution.absorbed))
+
+
+def _emptied(message: Message) -> Message:
+    """Return a message with nothing in it that could be somebody's."""
+    return replace(message, identifiers=(), traits={}, event=None, properties=b"{}", context=b"{}")
 
 
 def _discard(message: Message, reason: str, detail: str) -> Discard:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import re2
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mien.core.message import Identifier
 
@@ -119,18 +120,16 @@ def preset(name: str) -> Rules:
     `segment`: user_id once ever, everything else five times; user_id ranks before email, the rest follow in
     alphabetical order; at most 100 merges and 1,000 identifiers.
     """
-    usual = {"blocked": BLOCKED, "patterns": BLOCKED_PATTERNS}
-    return {
-        "segment": Rules(
-            types={
-                "user_id": TypeRule(limit=1, priority=1, **usual),  # type: ignore[arg-type]
-                "email": TypeRule(priority=2, **usual),  # type: ignore[arg-type]
-                # One id is the whole of an account, so it can never hold two.
-                "group_id": TypeRule(limit=1, priority=1, **usual),  # type: ignore[arg-type]
-            },
-            other=TypeRule(**usual),  # type: ignore[arg-type]
-        )
-    }[name]
+    if name != "segment":
+        raise KeyError(name)
+    usual = TypeRule(blocked=BLOCKED, patterns=BLOCKED_PATTERNS)
+    types = {
+        "user_id": replace(usual, limit=1, priority=1),
+        "email": replace(usual, priority=2),
+        # One id is the whole of an account, so it can never hold two.
+        "group_id": replace(usual, limit=1, priority=1),
+    }
+    return Rules(types=types, other=usual)
 
 
 def resolve(
@@ -207,30 +206,25 @@ def _misfit(
             return Reason.MERGE_LIMIT
         if sum(len(owner.identifiers) for owner in known) > rules.max_identifiers:
             return Reason.MAPPING_LIMIT
-    for kind in _touched(new, known):
-        times = {value: held.at for owner in known for (t, value), held in owner.identifiers.items() if t == kind}
-        times.update((identifier.value, at) for identifier in new if identifier.type == kind)
+    kinds = {identifier.type for identifier in new}
+    if len(known) > 1:
+        kinds.update(kind for owner in known for kind, _ in owner.identifiers)
+    for kind in kinds:
         rule = rules.of(kind)
-        if len(times) <= rule.limit:
-            continue
-        if rule.period is None:
-            return Reason.LIMIT
-        if most_within(times.values(), rule.period) > rule.limit:
-            return Reason.PERIOD_LIMIT
+        apart = [{v: held.at for (t, v), held in owner.identifiers.items() if t == kind} for owner in known]
+        union = {i.value: at for i in new if i.type == kind}.items() | {x for times in apart for x in times.items()}
+        fullest = most_within([time for _, time in union], rule.period)
+        # Rules may have been tightened: what a profile holds already is no reason to refuse what does not add to it.
+        if fullest > rule.limit and fullest > max((most_within(t.values(), rule.period) for t in apart), default=0):
+            return Reason.LIMIT if rule.period is None else Reason.PERIOD_LIMIT
     return None
 
 
-def _touched(new: Sequence[Identifier], known: Sequence[Owner]) -> set[str]:
-    """Return the types of which the union would hold more than one of the profiles held alone."""
-    touched = {identifier.type for identifier in new}
-    if len(known) > 1:
-        touched.update(kind for owner in known for kind, _ in owner.identifiers)
-    return touched
-
-
-def most_within(times: Iterable[int], period: int) -> int:
-    """Return how many of the times fall into the fullest window of this length."""
+def most_within(times: Iterable[int], period: int | None) -> int:
+    """Return how many of the times fall into the fullest window of this length; all without one."""
     ordered = sorted(times)
+    if period is None:
+        return len(ordered)
     start = most = 0
     for end, time in enumerate(ordered):
         while time - ordered[start] >= period:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from mien.core.fold import Policy
 
@@ -67,8 +67,11 @@ class Space(Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     rate_limits: Mapping[str, str | None] = {}
     dialects: Mapping[str, Mapping[str, Any]] = {}
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """The settings as they were applied, for export."""
+
+    def is_over(self, last_seen: int, *, now: int) -> bool:
+        """Say whether the time of a profile last touched at `last_seen` is over."""
+        expires_at = self.expires_at(last_seen)
+        return expires_at is not None and expires_at < now
 
     def expires_at(self, last_seen: int) -> int | None:
         """Return when a profile last touched at `last_seen` expires, or None."""

@@ -35,19 +35,22 @@ def settle(
 ) -> tuple[dict[str, Trait], Sequence[str]]:
     """Return the traits after one write, and the keys that were refused.
 
-    `null` removes a trait. A new key beyond `limit` keys is refused; keys that exist go on changing.
+    `null` removes a trait. Beyond `limit` traits a new one is refused, and those that exist go on changing; the same
+    holds for the tombstones by themselves.
     """
     settled = dict(traits)
     refused = []
-    for key, value in changes.items():
+    for key, text in changes.items():
+        value = REMOVED if text == b"null" else text
         have = settled.get(key)
-        if have is not None:
-            if have.write > write:
-                continue
-        elif len(settled) >= limit:
-            refused.append(key)
+        if have is not None and have.write > write:
             continue
-        settled[key] = Trait(REMOVED if value == b"null" else value, write)
+        if have is None or bool(have.value) != bool(value):
+            alike = sum(bool(trait.value) == bool(value) for trait in settled.values())
+            if alike >= limit:
+                refused.append(key)
+                continue
+        settled[key] = Trait(value, write)
     return settled, refused
 
 

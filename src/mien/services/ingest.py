@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from mien.core.fold import State, fold
+from mien.core.fold import Loss, State, fold
 from mien.core.message import Discard, Message, Submission
 from mien.core.space import Space
 from mien.errors import Busy, Contended
@@ -83,7 +83,7 @@ def _load(unit: Unit, space: Space, messages: Sequence[Message], *, now: int) ->
     """Return what the messages touch, after deleting those profiles whose time is over."""
     identifiers = {identifier for message in messages for identifier in message.identifiers}
     state = unit.load(space.slug, identifiers)
-    expired = [p.id for p in state.profiles.values() if (space.expires_at(p.last.at) or now) < now]
+    expired = [p.id for p in state.profiles.values() if space.is_over(p.last.at, now=now)]
     if not expired:
         return state
     unit.erase(space.slug, expired)
@@ -96,7 +96,7 @@ def _homeless(message: Message) -> Discard:
         source=message.source,
         message=message.id,
         kind=message.kind,
-        reason="unknown_source",
+        reason=Loss.SPACE_GONE,
         detail="its space is gone",
         received_at=message.received_at,
     )

@@ -5,11 +5,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from mien.core.message import Identifier
 from mien.core.space import Space
 from mien.errors import ProfileNotFound
-from mien.store.base import Head, Store, TraitSheet, read_members
+from mien.store.base import (
+    Event,
+    EventQuery,
+    Head,
+    HeldIdentifier,
+    LinkRow,
+    Place,
+    Recent,
+    Store,
+    TraitSheet,
+    read_members,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +45,7 @@ def find(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
 def head(store: Store, space: Space, profile: int, *, now: int) -> Head:
     """Return what a profile is; raise ProfileNotFound when it is gone or its time is over."""
     found = store.head(profile)
-    if found is None or (space.expires_at(found.last.at) or now) < now:
+    if found is None or space.is_over(found.last.at, now=now):
         raise ProfileNotFound
     return found
 
@@ -61,3 +73,41 @@ def page_of_traits(
 
 def _first_key(text: bytes) -> str:
     return next(iter(read_members(text))) if text else ""
+
+
+def events(
+    store: Store, space: Space, profile: Head, query: EventQuery, *, past: tuple[int, str] | None, now: int
+) -> list[Event]:
+    """Return events from the window the space serves, beyond the event of a time and a message id.
+
+    When that event is gone, everything at its time is passed over: a page never repeats.
+    """
+    beyond = None
+    if past is not None:
+        timestamp, message = past
+        beyond = store.place(space.slug, profile, timestamp, message)
+        beyond = beyond or Place(timestamp, 2**63 - 1 if query.ascending else -(2**63), b"")
+    after, window = query.after, space.retention.served_events
+    if window is not None:
+        after = now - window if after is None else max(after, now - window)
+    return store.events(profile, replace(query, after=after, beyond=beyond))
+
+
+def links(
+    store: Store, space: Space, profile: Head, *, beyond: tuple[int, int] | None, limit: int, now: int
+) -> list[tuple[LinkRow, list[HeldIdentifier]]]:
+    """Return links with the identifiers of the linked profiles, of which those whose time is over have none."""
+    found = []
+    for row in store.links(space.slug, profile, beyond=beyond, limit=limit):
+        linked = store.head(row.today)
+        over = linked is None or space.is_over(linked.last.at, now=now)
+        found.append((row, [] if over else store.identifiers(row.today)))
+    return found
+
+
+def recent(
+    store: Store, space: Space, collection: str, *, beyond: Recent | None, offset: int, limit: int, now: int
+) -> list[Recent]:
+    """Return profiles by their last activity, newest first, without those whose time is over."""
+    rows = store.recent(space.slug, collection, beyond=beyond, offset=offset, limit=limit)
+    return [row for row in rows if not space.is_over(row.last_at, now=now)]

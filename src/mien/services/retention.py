@@ -6,7 +6,9 @@ from mien.core.space import DAY, Space
 from mien.store.base import Store
 
 STEP = 500
-"""How much one transaction deletes at most."""
+"""How many rows one transaction deletes at most."""
+PROFILES_STEP = 20
+"""How many profiles, each with all its messages."""
 
 UNOWNED = ""
 """The space under which discards are kept whose source is unknown."""
@@ -25,7 +27,7 @@ def purge(store: Store, spaces: Iterable[Space], *, now: int) -> int:
                 gone += unit.purge_messages(space.slug, before=now - keep.events, limit=STEP)
                 gone += unit.purge_discards(space.slug, before=now - keep.events, limit=STEP)
             if keep.profiles is not None:
-                gone += unit.purge_profiles(space.slug, before=now - keep.profiles, limit=STEP)
+                gone += unit.purge_profiles(space.slug, before=now - keep.profiles, limit=PROFILES_STEP)
     with store.begin() as unit:
         gone += unit.purge_discards(UNOWNED, before=now - 14 * DAY, limit=STEP)
     return gone

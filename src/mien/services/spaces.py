@@ -2,25 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-import limits
 import msgspec
 import yaml
-from msgspec import Struct, field
+from msgspec import Struct
 
-from mien.core.fold import Policy
-from mien.core.identity import Rules, TypeRule, compiled, preset
-from mien.core.space import DAY, Credential, Retention, Source, SourceKind, Space
+from mien.core.space import Credential, Source, SourceKind, Space
 from mien.errors import NotFound, SettingsRefused, SpaceNotFound
 from mien.services.secrets import digest, digest_given, new_secret, shown
+from mien.services.space_file import space_of
 from mien.store.base import SpaceRecord, Store, Tenancy
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. /-]{0,99}")
-_DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d|w|y|seconds?|minutes?|hours?|days?|weeks?|years?)")
-_UNITS = {"s": DAY // 86_400, "m": DAY // 1440, "h": DAY // 24, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
-_PERIODS = {"daily": DAY, "weekly": 7 * DAY, "monthly": 30 * DAY, "annually": 365 * DAY, "ever": None}
 
 
 class Section(Struct, frozen=True):
@@ -52,44 +47,6 @@ class _SourceFile(Struct, forbid_unknown_fields=True):
     write_key: str | None = None
 
 
-class _TypeFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    limit: int | None = None
-    period: str | None = None
-    priority: int | None = None
-    blocked: list[str] | None = None
-    blocked_patterns: list[str] | None = None
-
-
-class _IdentityFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    preset: Literal["segment"] = "segment"
-    types: dict[str, _TypeFile] = {}
-    other: _TypeFile = field(default_factory=_TypeFile)
-    auto_add: bool = True
-    max_merges: int | None = None
-    max_identifiers: int | None = None
-
-
-class _TraitsFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    policy: Literal["last_updated"] = "last_updated"
-    limit: int = 6000
-
-
-class _RetentionFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    events: str = "14d"
-    served_events: str = "14d"
-    profiles: str = "never"
-
-
-class _SpaceFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The settings of a space, without its sources and without what belongs to a dialect."""
-
-    name: str = ""
-    identity: _IdentityFile = field(default_factory=_IdentityFile)
-    traits: _TraitsFile = field(default_factory=_TraitsFile)
-    retention: _RetentionFile = field(default_factory=_RetentionFile)
-    rate_limits: dict[str, str] = {}
-
-
 class Catalog(Struct, frozen=True):
     """All spaces, and the sources and credentials that are valid, each found by the hash of its secret."""
 
@@ -110,91 +67,6 @@ def read_catalog(store: Store) -> Catalog:
     )
 
 
-def space_of(slug: str, document: Mapping[str, Any]) -> Space:
-    """Return the space a document describes; raise SettingsRefused with the place and the reason."""
-    dialects = document.get("dialects", {})
-    plain = {key: value for key, value in document.items() if key != "dialects"}
-    try:
-        given = msgspec.convert(plain, _SpaceFile)
-        return Space(
-            slug=slug,
-            name=given.name or slug,
-            policy=Policy(rules=_rules(given.identity), max_traits=given.traits.limit),
-            retention=_retention(given.retention),
-            rate_limits={dialect: _rate(rate) for dialect, rate in given.rate_limits.items()},
-            dialects=dialects,
-            settings=document,
-        )
-    except (msgspec.ValidationError, ValueError) as error:
-        raise SettingsRefused(f"In space `{slug}`: {error}") from None
-
-
-def _retention(given: _RetentionFile) -> Retention:
-    keep = Retention(
-        events=duration(given.events),
-        served_events=duration(given.served_events),
-        profiles=duration(given.profiles),
-    )
-    if keep.events is not None and keep.events < DAY:
-        raise ValueError("`retention.events` must be a day or more: repetitions are recognised as long")
-    return keep
-
-
-def _rules(given: _IdentityFile) -> Rules:
-    base = preset(given.preset)
-    other = _type_rule("other", given.other, base.other)
-    types = {**base.types, **{t: _type_rule(t, rule, base.of(t)) for t, rule in given.types.items()}}
-    return Rules(
-        types=types,
-        other=other,
-        auto_add=given.auto_add,
-        max_merges=base.max_merges if given.max_merges is None else given.max_merges,
-        max_identifiers=base.max_identifiers if given.max_identifiers is None else given.max_identifiers,
-    )
-
-
-def _type_rule(name: str, given: _TypeFile, base: TypeRule) -> TypeRule:
-    if not re.fullmatch(r"[a-z0-9_.]{1,100}", name):
-        raise ValueError(f"`identity.types`: `{name}` has other than lower-case letters, digits, `_` and `.`")
-    patterns = tuple(base.patterns if given.blocked_patterns is None else given.blocked_patterns)
-    for pattern in patterns:
-        try:
-            compiled(pattern)
-        except ValueError as error:
-            raise ValueError(f"`identity.types.{name}.blocked_patterns`: `{pattern}`: {error}") from None
-    return TypeRule(
-        limit=base.limit if given.limit is None else given.limit,
-        period=base.period if given.period is None else _period(given.period),
-        priority=base.priority if given.priority is None else given.priority,
-        blocked=base.blocked if given.blocked is None else frozenset(given.blocked),
-        patterns=patterns,
-    )
-
-
-def _period(text: str) -> int | None:
-    return _PERIODS[text] if text in _PERIODS else duration(text)
-
-
-def duration(text: str) -> int | None:
-    """Return the microseconds in `14d`, `12 hours` and the like; None for `never` and `forever`."""
-    if text in {"never", "forever"}:
-        return None
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"`{text}` is not a duration: write `14d`, `12h`, `90 days` or `never`")
-    return int(found[1]) * _UNITS[found[2][0]]
-
-
-def _rate(text: str) -> str | None:
-    if text == "unlimited":
-        return None
-    try:
-        limits.parse(text)
-    except ValueError:
-        raise ValueError(f"`rate_limits`: `{text}` is not a rate: write `100/second` or `unlimited`") from None
-    return text
-
-
 def apply(
     store: Store, text: str, sections: Sequence[Section], environment: Mapping[str, str], *, now: int
 ) -> list[Change]:
@@ -204,12 +76,12 @@ def apply(
     others are left alone, for they may have been made by hand. Everything is checked before anything is changed:
     SettingsRefused names the place and the reason.
     """
-    tenancy = store.tenancy()
-    plan = _Plan(tenancy, sections, environment, now)
-    for slug, given in _read(text).spaces.items():
-        plan.space(slug, given)
-    plan.check_unique()
+    given_spaces = _read(text).spaces
     with store.begin() as unit:
+        plan = _Plan(store.tenancy(), sections, environment, now)
+        for slug, given in given_spaces.items():
+            plan.space(slug, given)
+        plan.check_unique()
         for record in plan.records:
             unit.save_space(record)
         for source in plan.sources:
@@ -251,6 +123,11 @@ class _Plan:
             raise SettingsRefused(
                 f"`{slug}` cannot name a space: use lower-case letters, digits, `-` and `_`, at most 63"
             )
+        if "dialects" in given:
+            raise SettingsRefused(f"In space `{slug}`: `dialects` is not a section; write each dialect by its name")
+        strange = set(given.get("rate_limits") or ()) - self._sections.keys()
+        if strange:
+            raise SettingsRefused(f"In space `{slug}`: `rate_limits` names no dialect: {', '.join(sorted(strange))}")
         own = {k: v for k, v in given.items() if k not in {"sources", *self._sections}}
         dialects: dict[str, Any] = {}
         for dialect, section in self._sections.items():
@@ -390,11 +267,15 @@ def export(store: Store, sections: Sequence[Section]) -> str:
     return yaml.safe_dump({"spaces": spaces}, sort_keys=False, allow_unicode=True)
 
 
-def create_source(store: Store, slug: str, name: str, kind: SourceKind, *, now: int) -> str:
-    """Create a source, or give one of this name a new key; return the key, which is kept nowhere else."""
+def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *, now: int) -> str:
+    """Create a source, or give one of this name a new key; return the key, which is kept nowhere else.
+
+    Without a kind it is an sdk, or what it was before.
+    """
     _require_space(store, slug)
+    before = {s.name: s.kind for s in store.tenancy().sources if s.space == slug}
     secret = new_secret("wk")
-    source = new_source(slug, name, kind, digest(secret), now=now)
+    source = new_source(slug, name, kind or before.get(name, SourceKind.SDK), digest(secret), now=now)
     with store.begin() as unit:
         unit.save_source(source)
     return secret

@@ -117,6 +117,14 @@ class Recent(NamedTuple):
     id: int
 
 
+class LinkRow(NamedTuple):
+    """A link: since when, to which id, and which profile that is today."""
+
+    since: int
+    linked: int
+    today: int
+
+
 class DiscardRow(NamedTuple):
     """A discard and how many times it was reported."""
 
@@ -217,10 +225,8 @@ class Store(Protocol):
     def place(self, space: str, head: Head, timestamp: int, message: str) -> Place | None:
         """Return the place of one event among a profile's events."""
 
-    def links(
-        self, space: str, head: Head, *, beyond: tuple[int, int] | None, limit: int
-    ) -> list[tuple[int, int, int]]:
-        """Return links of a profile, oldest first, each linked profile once: since, to which id, who that is now.
+    def links(self, space: str, head: Head, *, beyond: tuple[int, int] | None, limit: int) -> list[LinkRow]:
+        """Return links of a profile, oldest first, each linked profile once.
 
         Links to profiles that were absorbed since count for their survivor. `beyond` is the time and the id of the
         last row already had.

@@ -8,7 +8,7 @@ from mien.errors import MienError
 from mien.store.base import Store
 from mien.web.metrics import Metrics
 from mien.web.queue import IngestQueue
-from mien.web.routing import READ, Endpoint, Handler, Route
+from mien.web.routing import READ, Endpoint, Handler, MethodNotAllowed, Route
 
 
 def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Route]:
@@ -37,4 +37,5 @@ def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Ro
 
 
 def _explain(error: MienError) -> Response:
-    return JSONResponse({"error": {"code": type(error).__name__, "message": str(error)}}, status_code=405)
+    status = 405 if isinstance(error, MethodNotAllowed) else 500
+    return PlainTextResponse(f"{error}\n", status)

@@ -23,7 +23,10 @@ class Request(Struct, array_like=True):
 
 
 class Answer(Struct, array_like=True):
-    """What became of a submission. Only `taken` is durable."""
+    """What became of a submission; only `taken` is durable.
+
+    Submissions that are committed together have one receipt between them, which the first of their answers carries.
+    """
 
     number: int
     outcome: Literal["taken", "busy", "unavailable", "failed"]

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from mien.core.message import Submission
-from mien.errors import Busy, MienError, Unavailable
+from mien.errors import Busy, MienError, TooLarge, Unavailable
 from mien.services.ingest import Receipt
 from mien.web.link import GREETING, LENGTH, Request, frame, read_answer
 from mien.web.metrics import Metrics
@@ -48,7 +48,7 @@ class IngestQueue:
         self._metrics = metrics
         self._max_bytes = max_bytes
         self._patience = patience
-        self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._waiting: dict[int, asyncio.Future[None]] = {}
         self._sizes: dict[int, int] = {}
         self._bytes = 0
         self._number = 0
@@ -61,12 +61,14 @@ class IngestQueue:
         """Whether the writer is there and has opened the store."""
         return self._greeted
 
-    async def submit(self, submission: Submission) -> Receipt:
+    async def submit(self, submission: Submission) -> None:
         """Return when the submission is durable; raise Busy or Unavailable when it should be sent again."""
         if self._out is None:
             raise Unavailable
         number = self._number = self._number + 1
         data = frame(Request(number, submission))
+        if len(data) > self._max_bytes:
+            raise TooLarge("The request holds more than can ever wait to be written.")
         if self._bytes + len(data) > self._max_bytes:
             raise Busy
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -76,15 +78,11 @@ class IngestQueue:
         try:
             self._out.write(data)
             async with asyncio.timeout(self._patience):
-                receipt: Receipt = await answer
+                await answer
         except TimeoutError:
             raise Unavailable("The writer did not answer in time.") from None
         finally:
             self._waiting.pop(number, None)
-        self._metrics.messages.labels("accepted").inc(receipt.accepted)
-        self._metrics.messages.labels("duplicate").inc(receipt.duplicates)
-        self._metrics.messages.labels("discarded").inc(receipt.discarded)
-        return receipt
 
     async def start(self) -> None:
         """Begin the writer, and keep one running."""
@@ -93,7 +91,7 @@ class IngestQueue:
         await started.wait()
 
     async def stop(self) -> None:
-        """Let the writer finish what it has, and end it."""
+        """Let the writer finish what it has, and end it; whoever still waits is told to send again."""
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
@@ -136,18 +134,24 @@ class IngestQueue:
             if answer.number == GREETING:
                 self._greeted = True
             self._bytes -= self._sizes.pop(answer.number, 0)
+            self._count(answer.receipt)
             waiting = self._waiting.get(answer.number)
             if waiting is None or waiting.done():
                 continue
             match answer.outcome:
                 case "taken":
-                    waiting.set_result(answer.receipt)
+                    waiting.set_result(None)
                 case "busy":
                     waiting.set_exception(Busy())
                 case "unavailable":
                     waiting.set_exception(Unavailable())
                 case "failed":
                     waiting.set_exception(WriterFailed())
+
+    def _count(self, receipt: Receipt) -> None:
+        self._metrics.messages.labels("accepted").inc(receipt.accepted)
+        self._metrics.messages.labels("duplicate").inc(receipt.duplicates)
+        self._metrics.messages.labels("discarded").inc(receipt.discarded)
 
     def _give_up(self) -> None:
         self._sizes.clear()

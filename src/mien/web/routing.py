@@ -4,11 +4,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mien.errors import MienError
+from mien.logs import trace
+
+log = structlog.get_logger("mien.web")
 
 Handler = Callable[[Request], Awaitable[Response]]
 Explain = Callable[[MienError], Response]
@@ -85,7 +89,7 @@ class Routes:
 class Endpoint:
     """A handler as an ASGI application.
 
-    `explain` answers for every MienError, in the dialect's shape.
+    `explain` answers for every MienError, in the dialect's shape; a bug is logged, and explained as a MienError.
     """
 
     def __init__(self, handler: Handler, explain: Explain, methods: frozenset[str]) -> None:
@@ -105,6 +109,9 @@ class Endpoint:
             response = self._explain(error)
         except ClientDisconnect:
             return
+        except Exception as error:  # noqa: BLE001 (a bug in one answer is an answer too, in the dialect's shape)
+            log.error("request failed", request=scope.get("request_id"), error=trace(error))
+            response = self._explain(MienError("Something went wrong in Mien; it was logged."))
         await response(scope, receive, send)
 
     def _other_method(self, method: str) -> Response:

@@ -1,26 +1,34 @@
-"""uvicorn's HTTP protocol, with a bound on what it leaves unbounded."""
+"""uvicorn's HTTP protocol, with bounds on what it leaves unbounded, and patience for paths that are not encoded."""
+
+import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a request's line and headers."""
+"""Bytes that may come before the head of a request is complete."""
+MAX_HEADERS = 500
+"""Headers of a request, trailers included."""
+
+_LINE = re.compile(rb"[A-Z]{3,7} [^\r\n]* HTTP/1\.[01]\r\n")
 
 
-class BoundedHead(HttpToolsProtocol):
-    """Closes the connection when the head of a request does not end within 64 KiB."""
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes the connection when the head of a request does not end, or its trailers do not.
+
+    Characters beyond ASCII in the line of a request, which some clients send as they are, are percent-encoded.
+    """
 
     _head_size = 0
     _in_head = False
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless the head grows too long."""
+        """Parse what came, unless there is too much of it."""
+        if not data.isascii():
+            data = _with_encoded_line(data)
         super().data_received(data)
-        if not self._in_head:
-            self._head_size = 0
-            return
-        self._head_size += len(data)
-        if self._head_size > MAX_HEAD:
-            self.send_400_response("The head of the request is larger than 64 KiB.")
+        self._head_size = self._head_size + len(data) if self._in_head else 0
+        if self._head_size > MAX_HEAD or len(getattr(self, "headers", ())) > MAX_HEADERS:
+            self.send_400_response("The head of the request is too large.")
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -31,3 +39,11 @@ class BoundedHead(HttpToolsProtocol):
         """Note that a head ended."""
         self._in_head = False
         super().on_headers_complete()
+
+
+def _with_encoded_line(data: bytes) -> bytes:
+    line = _LINE.match(data)
+    if line is None or line[0].isascii():
+        return data
+    encoded = b"".join(b"%%%02X" % byte if byte > 127 else bytes([byte]) for byte in line[0])
+    return encoded + data[line.end() :]

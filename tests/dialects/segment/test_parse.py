@@ -93,12 +93,17 @@ def reasons(*items: Any) -> list[str]:
             {("phone", "5")},
         ),
         ({"traits": {"email": {"not": "text"}}}, set()),
-        ({"traits": {"email": "x" * 1025}}, set()),
         ({"context": {"device": "broken", "integrations": 5, "traits": []}}, set()),
     ],
 )
 def test_identifiers_are_taken_from_every_documented_place(item: dict[str, Any], found: set[tuple[str, str]]) -> None:
     assert names(**item) == found | {("user_id", "u1")}
+
+
+def test_an_identifier_that_is_too_long_is_reported_and_the_rest_kept() -> None:
+    taken = batch({"type": "identify", "userId": "x" * 1025, "anonymousId": "a1", "messageId": "m1"})
+    assert [i.type for i in taken.submission.messages[0].identifiers] == ["anonymous_id"]
+    assert [(d.reason, d.message) for d in taken.submission.discards] == [("id_too_long", "m1")]
 
 
 def test_number_ids_are_text() -> None:
@@ -171,7 +176,7 @@ PAGE = {"type": "page", "userId": "u1"}
         ({"type": "track", "userId": "u1"}, "event_not_defined"),
         ({**TRACK, "event": 5}, "event_not_string"),
         ({**TRACK, "event": ""}, "event_not_string"),
-        ({**TRACK, "properties": []}, "properties_not_object"),
+        ({**TRACK, "properties": [1]}, "properties_not_object"),
         ({**TRACK, "context": {"groupId": ""}}, "empty_context_group_id"),
         ({**TRACK, "properties": {str(n): n for n in range(301)}}, "too_many_properties"),
         ({**IDENTIFY, "traits": "x"}, "traits_not_object"),
@@ -224,6 +229,30 @@ def test_a_batch_has_one_to_2500_messages(count: int, reason: str) -> None:
     assert len(batch(*[IDENTIFY] * 2500).submission.messages) == 2500
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "screen", "name": "Home", "category": ""},
+        {"type": "track", "event": "E", "context": {"groupId": None, "consent": None}},
+        {"traits": []},
+        {"traits": None, "properties": None, "context": None, "timestamp": None, "integrations": None},
+        {"type": "page", "context": {"consent": {"categoryPreferences": {}, "version": None}}},
+    ],
+)
+def test_what_means_nothing_costs_nothing(item: dict[str, Any]) -> None:
+    """Null is an absent value; Kotlin's client sends empty categories, and PHP writes empty maps as lists."""
+    assert one(**item)
+
+
+def test_a_context_is_not_multiplied_without_bound() -> None:
+    """A small request must not become a large one by giving a fat context to each of many messages."""
+    fat = {"a": "x" * 20_000}
+    many = batch(*[IDENTIFY] * 1000, context=fat)
+    assert (many.submission.messages, many.refused) == ((), 1000)
+    few = batch({**IDENTIFY, "traits": {"a": "x" * 15_000}}, IDENTIFY, context=fat)
+    assert (len(few.submission.messages), few.refused) == (1, 1)
+
+
 def test_300_traits_are_kept() -> None:
     assert len(one(traits={str(n): n for n in range(300)}).traits) == 300
 
@@ -246,7 +275,33 @@ def test_values_that_cannot_be_kept_cost_only_themselves() -> None:
     first, second = taken.submission.messages
     assert first.traits == {"b": b"1", "d": '"\ufffd"'.encode()}
     assert second.traits == {"x": b"2"}
-    assert "value_cut" in {discard.reason for discard in taken.submission.discards}
+    assert [discard.reason for discard in taken.submission.discards] == ["value_cut"]
+
+
+def test_a_batch_that_is_read_leniently_is_measured_all_the_same() -> None:
+    """A NaN in one message does not lift the limit for another, nor is another blamed for it."""
+    big = json.dumps(
+        {"type": "track", "userId": "u1", "event": "E", "messageId": "big", "properties": {"a": "x" * 40_000}}
+    )
+    body = '{"batch":[{"type":"identify","userId":"u1","messageId":"a","traits":{"a":NaN}},' + big + "]}"
+    taken = take(read_batch(body.encode()), arrival())
+    assert [message.id for message in taken.submission.messages] == ["a"]
+    assert {(d.reason, d.message) for d in taken.submission.discards} == {
+        ("message_too_large", ""),
+        ("value_cut", ""),
+    }
+
+
+def test_a_value_that_only_its_message_cannot_hold_is_reported_with_it() -> None:
+    body = b'{"batch":[{"type":"identify","userId":"u1","messageId":"a","traits":{"a":1e400,"b":1}}]}'
+    taken = take(read_batch(body), arrival())
+    assert taken.submission.messages[0].traits == {"b": b"1"}
+    assert [discard.reason for discard in taken.submission.discards] == ["value_cut"]
+
+
+def test_a_discard_of_a_single_route_knows_its_type() -> None:
+    taken = take(read_single(Kind.TRACK, b'{"userId":"u1","messageId":"m1"}'), arrival())
+    assert [(d.kind, d.message) for d in taken.submission.discards] == [("track", "m1")]
 
 
 def test_a_message_nested_too_deep_is_discarded_alone() -> None:

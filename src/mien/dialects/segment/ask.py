@@ -27,10 +27,14 @@ class FieldRefused(MienError):
     """A field has a value it cannot have."""
 
 
+Class = Literal["audience", "computed_trait"]
+_CLASSES: Mapping[str, Class | None] = {"": None, "audience": "audience", "computed_trait": "computed_trait"}
+
+
 class TraitsQuestion(Struct, frozen=True):
     """Which traits: `chosen` is None for all classes; `start` is the first key of the page."""
 
-    chosen: Literal["audience", "computed_trait"] | None
+    chosen: Class | None
     include: list[str] | None
     start: str
     limit: int
@@ -79,11 +83,11 @@ def traits(query: Query) -> TraitsQuestion:
     """Return what is asked of a profile's traits."""
     if not query:
         return _ALL_TRAITS
-    chosen = query.get("class") or None
-    if chosen not in {None, "audience", "computed_trait"}:
+    chosen = query.get("class", "")
+    if chosen not in _CLASSES:
         raise Invalid("The parameter `class` must be `audience` or `computed_trait`.")
     return TraitsQuestion(
-        chosen=chosen,  # type: ignore[arg-type]
+        chosen=_CLASSES[chosen],
         include=_names(query, "include"),
         start=query.get("next", ""),
         limit=limit(query, *TRAITS),
@@ -147,7 +151,7 @@ def _event_cursor(text: str) -> tuple[int, str] | None:
     if not text:
         return None
     nanoseconds, separator, message = _decoded(text).partition("::")
-    if not separator or not _whole(nanoseconds):
+    if not separator or not _whole(nanoseconds, 1000 * _LARGEST):
         raise bad_cursor()
     return int(nanoseconds) // 1000, message
 
@@ -198,9 +202,14 @@ def read_mapping_id(cursor: str) -> int:
         raise bad_cursor() from None
 
 
-def _whole(text: str) -> bool:
+_LARGEST = 2**63 - 1
+"""What a database can hold."""
+
+
+def _whole(text: str, largest: int = _LARGEST) -> bool:
+    """Say whether text is a whole number, and not too large."""
     digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and len(digits) < 20
+    return digits.isascii() and digits.isdigit() and len(digits) < 30 and abs(int(digits)) <= largest
 
 
 def _encoded(text: str) -> str:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from mien.core.message import ACCOUNTS, USERS, Identifier, Kind
 from mien.dialects.segment.names import COLLECTIONS, TYPE
 
-MAX_LENGTH = 1024
+MAX_ID_LENGTH = 1024
 """Characters in the value of an identifier; a longer one identifies nobody."""
 
 _EXTERNAL_ID_FIELDS = {"id", "type", "collection", "encoding"}
@@ -22,25 +22,36 @@ def text_of(value: Any) -> str | None:
     return None
 
 
-def identifiers_of(
-    kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any], custom: Iterable[str]
-) -> tuple[tuple[Identifier, ...], int]:
-    """Return the identifiers in a message, each once, and how many external ids were malformed.
+class Found(NamedTuple):
+    """The identifiers in a message, each once; how many were too long, and how many external ids malformed."""
+
+    identifiers: tuple[Identifier, ...]
+    too_long: int = 0
+    malformed: int = 0
+
+
+def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any], custom: Iterable[str]) -> Found:
+    """Return the identifiers in a message.
 
     `custom` are the types a space configures beyond those whose places are known. The traits of a group call
     describe the account, so no identifier of the user is taken out of them.
     """
     found: dict[Identifier, None] = {}
-    malformed = 0
+    too_long = malformed = 0
 
     def add(collection: str, name: str, value: Any) -> None:
+        nonlocal too_long
         text = text_of(value)
-        if text is not None and len(text) <= MAX_LENGTH:
+        if text is None:
+            return
+        if len(text) > MAX_ID_LENGTH:
+            too_long += 1
+        else:
             found[Identifier(collection, name, text.lower() if name == "email" else text)] = None
 
     add(USERS, "user_id", item.get("userId"))
     if kind == Kind.ALIAS:
-        return tuple(found), 0
+        return Found(tuple(found), too_long)
     add(USERS, "anonymous_id", item.get("anonymousId"))
     for place in _places(kind, item, context):
         add(USERS, "email", place.get("email"))
@@ -55,17 +66,14 @@ def identifiers_of(
             add(external["collection"], external["type"], external["id"])
         else:
             malformed += 1
-    if kind == Kind.GROUP:
-        add(ACCOUNTS, "group_id", item.get("groupId"))
-    elif context.get("groupId") is not None:
-        add(ACCOUNTS, "group_id", context.get("groupId"))
-    return tuple(found), malformed
+    add(ACCOUNTS, "group_id", item.get("groupId") if kind == Kind.GROUP else context.get("groupId"))
+    return Found(tuple(found), too_long, malformed)
 
 
 def _places(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of a message in which traits of the user stand."""
-    own = {Kind.IDENTIFY: "traits", Kind.GROUP: ""}.get(kind, "properties")
-    for place in (item.get(own), context.get("traits")):
+    own = item.get("traits" if kind == Kind.IDENTIFY else "properties")
+    for place in (None if kind == Kind.GROUP else own, context.get("traits")):
         if isinstance(place, dict):
             yield place
 

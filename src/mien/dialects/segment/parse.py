@@ -11,8 +11,9 @@ from msgspec import Raw, Struct
 
 from mien.core.message import ACCOUNTS, USERS, Discard, Kind, Message, Submission, order_of
 from mien.core.space import Source, Space
-from mien.dialects.segment.identifiers import identifiers_of, text_of
+from mien.dialects.segment.identifiers import MAX_ID_LENGTH, identifiers_of, text_of
 from mien.dialects.segment.names import BUILT_IN_TYPES
+from mien.dialects.segment.reasons import REFUSED, Dropped, Note
 from mien.errors import Invalid
 from mien.web.json import TooDeep, read_json
 from mien.web.times import clamp, read_time, write_time
@@ -21,6 +22,8 @@ KIB = 1024
 MAX_BATCH_BYTES = 500 * KIB
 MAX_ITEM_BYTES = 32 * KIB
 MAX_ITEMS = 2500
+MAX_SHARED_BYTES = 4 * 1024 * KIB
+"""What the `context` of a batch may grow to when each of its messages has it."""
 MAX_FIELDS = 300
 """Traits or properties of one message (reference: 2.9)."""
 MAX_MESSAGE_ID = 100
@@ -46,11 +49,12 @@ class Arrival(Struct, frozen=True):
 class Envelope(Struct):
     """A request before its messages are looked at.
 
-    `items` are JSON texts, or values where a text could not be read strictly. `kind` is set when the URL names it.
+    `items` are JSON texts; `kind` is set when the URL names it. `cuts` says how many values of the whole body could
+    not be kept.
     """
 
     kind: Kind | None
-    items: list[Any]
+    items: list[Raw]
     write_key: str | None
     sent_at: int | None = None
     context: Mapping[str, Any] = {}
@@ -72,7 +76,7 @@ class _Batch(Struct):
 
 
 class _Discarded(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Dropped, detail: str) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
@@ -82,22 +86,27 @@ def read_batch(body: bytes) -> Envelope:
     """Return the envelope of a batch; raise Invalid when the body is no JSON object with a list `batch`."""
     try:
         batch = msgspec.json.decode(body, type=_Batch)
-        items: list[Any] = list(batch.batch)
-        return _envelope(None, items, {"writeKey": batch.writeKey, "sentAt": batch.sentAt, "context": batch.context})
     except (ValueError, RecursionError):
-        value, cuts = read_json(body)
+        return _read_leniently(body)
+    outer = {"writeKey": batch.writeKey, "sentAt": batch.sentAt, "context": batch.context}
+    return _envelope(None, batch.batch, outer)
+
+
+def _read_leniently(body: bytes) -> Envelope:
+    value, cuts = read_json(body)
     outer = _object(value)
-    items = outer.get("batch")  # type: ignore[assignment]
+    items = outer.get("batch")
     if not isinstance(items, list):
         raise Invalid("The body must be a JSON object with a list `batch`.")
-    return _envelope(None, items, outer, cuts)
+    # Written again, so that each message is measured as any other is.
+    return _envelope(None, [Raw(_encode(item)) for item in items], outer, cuts)
 
 
 def read_single(kind: Kind, body: bytes) -> Envelope:
     """Return the envelope of one message, whose kind the URL says; raise Invalid when it is no JSON object."""
     value, cuts = read_json(body)
     item = _object(value)
-    return _envelope(kind, [item], {**item, "context": None}, cuts)
+    return _envelope(kind, [Raw(_encode(item))], {**item, "context": None}, cuts)
 
 
 def read_pixel(kind: Kind, query: str) -> Envelope:
@@ -132,7 +141,7 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-def _envelope(kind: Kind | None, items: list[Any], outer: Mapping[str, Any], cuts: int = 0) -> Envelope:
+def _envelope(kind: Kind | None, items: list[Raw], outer: Mapping[str, Any], cuts: int = 0) -> Envelope:
     key, context = outer.get("writeKey"), outer.get("context")
     return Envelope(
         kind=kind,
@@ -149,61 +158,66 @@ def take(envelope: Envelope, arrival: Arrival) -> Taken:
 
     Each message is judged alone: a bad one never costs a good one.
     """
-    if not envelope.items or len(envelope.items) > MAX_ITEMS:
-        reason = (
-            ("empty_batch", "the batch has no messages")
-            if not envelope.items
-            else ("batch_too_long", f"the batch has more than {MAX_ITEMS} messages")
-        )
-        return Taken(Submission(discards=(_discard(arrival, {}, *reason),)))
+    if not envelope.items:
+        return Taken(Submission(discards=(_discard(arrival, Dropped.EMPTY_BATCH, "the batch has no messages"),)))
+    shared = len(_encode(envelope.context)) if envelope.context else 0
+    if shared * len(envelope.items) > MAX_SHARED_BYTES:
+        detail = "the `context` of the batch is too large to be given to each of its messages"
+        dropped = _discard(arrival, Dropped.TOO_LARGE, detail)
+        return Taken(Submission(discards=(dropped,)), refused=len(envelope.items))
+    if len(envelope.items) > MAX_ITEMS:
+        detail = f"the batch has more than {MAX_ITEMS} messages"
+        return Taken(Submission(discards=(_discard(arrival, Dropped.BATCH_TOO_LONG, detail),)))
     messages, discards, refused = [], [], 0
     for position, raw in enumerate(envelope.items):
-        item: Any = {}
+        item: dict[str, Any] = {}
         try:
-            item, cuts = _read_item(raw)
+            item, cuts = _read_item(raw, room=MAX_ITEM_BYTES - shared)
             message, notes = _message(item, envelope, arrival, position)
+            if cuts:
+                notes.append((Dropped.VALUE_CUT, "it held numbers or characters that cannot be kept"))
             messages.append(message)
-            if cuts or envelope.cuts:
-                notes.append(("value_cut", "it held numbers or characters that cannot be kept"))
-            discards += [_discard(arrival, {**item, "messageId": message.id}, *note) for note in notes]
+            discards += [_discard(arrival, *note, kind=message.kind, message=message.id) for note in notes]
         except _Discarded as why:
-            refused += why.reason in {"message_too_large", "message_too_deep"}
-            discards.append(_discard(arrival, item, why.reason, why.detail))
+            refused += why.reason in REFUSED
+            discards.append(_discard_item(arrival, why, item, envelope.kind))
+    if envelope.cuts:
+        detail = "the request held numbers or characters that cannot be kept"
+        discards.append(_discard(arrival, Dropped.VALUE_CUT, detail))
     return Taken(Submission(tuple(messages), tuple(discards)), refused)
 
 
-def _read_item(raw: Any) -> tuple[dict[str, Any], int]:
-    cuts = 0
-    if isinstance(raw, Raw):
-        text = bytes(raw)
-        if len(text) > MAX_ITEM_BYTES:
-            raise _Discarded("message_too_large", f"larger than {MAX_ITEM_BYTES} bytes")
-        try:
-            raw, cuts = read_json(text)
-        except TooDeep as error:
-            raise _Discarded("message_too_deep", str(error)) from None
-        except Invalid as error:
-            raise _Discarded("bad_request", str(error)) from None
-    if not isinstance(raw, dict):
-        raise _Discarded("bad_request", "a message must be a JSON object")
-    return raw, cuts
+def _read_item(raw: Raw, *, room: int) -> tuple[dict[str, Any], int]:
+    text = bytes(raw)
+    if len(text) > room:
+        raise _Discarded(Dropped.TOO_LARGE, f"larger than {MAX_ITEM_BYTES} bytes")
+    try:
+        value, cuts = read_json(text)
+    except TooDeep as error:
+        raise _Discarded(Dropped.TOO_DEEP, str(error)) from None
+    if not isinstance(value, dict):
+        raise _Discarded(Dropped.BAD_REQUEST, "a message must be a JSON object")
+    return value, cuts
 
 
-def _message(
-    item: dict[str, Any], envelope: Envelope, arrival: Arrival, position: int
-) -> tuple[Message, list[tuple[str, str]]]:
+def _message(item: dict[str, Any], envelope: Envelope, arrival: Arrival, position: int) -> tuple[Message, list[Note]]:
     """Return a message, and notes on what of it was not kept; raise _Discarded when it cannot be one."""
     kind = envelope.kind or _kind(item)
-    notes: list[tuple[str, str]] = []
+    notes: list[Note] = []
     context = _context(item, envelope, arrival, notes)
     traits, properties = _fields(item, "traits"), _fields(item, "properties")
     _check(kind, item, context)
-    identifiers, malformed = identifiers_of(
-        kind, item, context, arrival.space.policy.rules.custom_types(BUILT_IN_TYPES)
-    )
-    if malformed:
+    found = identifiers_of(kind, item, context, arrival.space.policy.rules.custom_types(BUILT_IN_TYPES))
+    if found.too_long:
         notes.append(
-            ("external_id_invalid", f"{malformed} of `context.externalIds` lack a field or have a wrong one")
+            (Dropped.ID_TOO_LONG, f"{found.too_long} identifiers are longer than {MAX_ID_LENGTH} characters")
+        )
+    if found.malformed:
+        notes.append(
+            (
+                Dropped.EXTERNAL_ID_INVALID,
+                f"{found.malformed} of `context.externalIds` lack a field or have a wrong one",
+            )
         )
     event = _EVENT_NAMES.get(kind) or (_clean(item["event"]) if kind == Kind.TRACK else None)
     if kind in _EVENT_NAMES:
@@ -215,7 +229,7 @@ def _message(
         kind=kind,
         timestamp=_timestamp(item, envelope, arrival),
         order=order_of(arrival.received_at, position),
-        identifiers=identifiers,
+        identifiers=found.identifiers,
         subject=ACCOUNTS if kind == Kind.GROUP else USERS,
         traits={k: _encode(v) for k, v in traits.items()} if kind in {Kind.IDENTIFY, Kind.GROUP} else {},
         event=event,
@@ -229,16 +243,16 @@ def _kind(item: Mapping[str, Any]) -> Kind:
     try:
         return Kind(str(item.get("type")))
     except ValueError:
-        raise _Discarded("bad_request", "`type` must be identify, track, page, screen, group or alias") from None
+        raise _Discarded(
+            Dropped.BAD_REQUEST, "`type` must be identify, track, page, screen, group or alias"
+        ) from None
 
 
-def _context(
-    item: Mapping[str, Any], envelope: Envelope, arrival: Arrival, notes: list[tuple[str, str]]
-) -> dict[str, Any]:
+def _context(item: Mapping[str, Any], envelope: Envelope, arrival: Arrival, notes: list[Note]) -> dict[str, Any]:
     """Return the message's context over that of its batch, with the address of a customer's own device."""
     own = item.get("context")
     if own is not None and not isinstance(own, dict):
-        notes.append(("context_not_object", "`context` is not an object; the rest of the message was kept"))
+        notes.append((Dropped.CONTEXT_NOT_OBJECT, "`context` is not an object; the rest of the message was kept"))
         own = None
     context = {**envelope.context, **(own or {})}
     if arrival.ip and "ip" not in context and (arrival.from_device or context.get("direct") is True):
@@ -248,12 +262,12 @@ def _context(
 
 def _fields(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     fields = item.get(name)
-    if fields is None:
+    if fields is None or fields == []:  # an empty map, as PHP writes it
         return {}
     if not isinstance(fields, dict):
-        raise _Discarded(f"{name}_not_object", f"`{name}` must be an object")
+        raise _Discarded(Dropped(f"{name}_not_object"), f"`{name}` must be an object")
     if len(fields) > MAX_FIELDS:
-        raise _Discarded(f"too_many_{name}", f"more than {MAX_FIELDS} {name}")
+        raise _Discarded(Dropped(f"too_many_{name}"), f"more than {MAX_FIELDS} {name}")
     return fields
 
 
@@ -262,62 +276,64 @@ def _check(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> N
     for name in ("userId", "anonymousId"):
         given = item.get(name)
         if given is not None and given != "" and text_of(given) is None:
-            raise _Discarded("id_not_string", f"`{name}` must be a string")
+            raise _Discarded(Dropped.ID_NOT_STRING, f"`{name}` must be a string")
     if text_of(item.get("userId")) is None and text_of(item.get("anonymousId")) is None:
-        raise _Discarded("no_user_anon_id", "a message needs a `userId` or an `anonymousId`")
+        raise _Discarded(Dropped.NOBODY, "a message needs a `userId` or an `anonymousId`")
     if kind == Kind.TRACK:
         _check_track(item, context)
     elif kind == Kind.GROUP:
         _check_group(item)
     elif kind in _EVENT_NAMES:
+        # An empty category is what Segment's client for Kotlin sends when there is none.
         for name in ("name", "category"):
-            if item.get(name) is not None and not (isinstance(item[name], str) and item[name]):
-                raise _Discarded(f"{name}_not_string", f"`{name}` must be a string that is not empty")
-    if "consent" in context:
+            given = item.get(name)
+            if given is None or (name == "category" and given == ""):
+                continue
+            if not isinstance(given, str) or not given:
+                raise _Discarded(Dropped(f"{name}_not_string"), f"`{name}` must be a string that is not empty")
+    if context.get("consent") is not None:
         _check_consent(context["consent"])
-    advertising = context.get("device")
-    if isinstance(advertising, dict) and not isinstance(advertising.get("advertisingId"), str | None):
-        raise _Discarded("device_advertisingid_should_be_string", "`context.device.advertisingId` must be a string")
+    device = context.get("device")
+    if isinstance(device, dict) and not isinstance(device.get("advertisingId"), str | None):
+        raise _Discarded(Dropped.ADVERTISING_ID_NOT_STRING, "`context.device.advertisingId` must be a string")
 
 
 def _check_track(item: Mapping[str, Any], context: Mapping[str, Any]) -> None:
     if item.get("event") is None:
-        raise _Discarded("event_not_defined", "a track call needs an `event`")
+        raise _Discarded(Dropped.EVENT_NOT_DEFINED, "a track call needs an `event`")
     if not isinstance(item["event"], str) or not item["event"]:
-        raise _Discarded("event_not_string", "`event` must be a string that is not empty")
-    if "groupId" in context and not context["groupId"]:
-        raise _Discarded("empty_context_group_id", "`context.groupId` is there, but empty")
+        raise _Discarded(Dropped.EVENT_NOT_STRING, "`event` must be a string that is not empty")
+    if context.get("groupId") == "":
+        raise _Discarded(Dropped.EMPTY_CONTEXT_GROUP_ID, "`context.groupId` is there, but empty")
 
 
 def _check_group(item: Mapping[str, Any]) -> None:
     if item.get("groupId") is None:
-        raise _Discarded("id_required", "a group call needs a `groupId`")
+        raise _Discarded(Dropped.ID_REQUIRED, "a group call needs a `groupId`")
     group = text_of(item["groupId"])
     if group is None:
-        raise _Discarded("id_not_string", "`groupId` must be a string that is not empty")
+        raise _Discarded(Dropped.ID_NOT_STRING, "`groupId` must be a string that is not empty")
     if len(group) > MAX_GROUP_ID:
-        raise _Discarded("group_id_too_long", f"`groupId` is longer than {MAX_GROUP_ID} characters")
+        raise _Discarded(Dropped.GROUP_ID_TOO_LONG, f"`groupId` is longer than {MAX_GROUP_ID} characters")
 
 
 def _check_consent(consent: Any) -> None:
     if not isinstance(consent, dict) or "categoryPreferences" not in consent:
-        raise _Discarded("consent_categorypreferences_should_exist", "`context.consent` needs `categoryPreferences`")
+        raise _Discarded(Dropped.CONSENT_MISSING, "`context.consent` needs `categoryPreferences`")
     preferences = consent["categoryPreferences"]
     if not isinstance(preferences, dict):
-        raise _Discarded(
-            "consent_categorypreferences_fields_should_be_object", "`categoryPreferences` must be an object"
-        )
+        raise _Discarded(Dropped.CONSENT_NOT_OBJECT, "`categoryPreferences` must be an object")
     if not all(isinstance(choice, bool) for choice in preferences.values()):
-        raise _Discarded("consent_categorypreferences_fields_should_be_bool", "consent choices must be true or false")
-    if not isinstance(consent.get("version", 0), int | float):
-        raise _Discarded("consent_version_should_be_number", "`context.consent.version` must be a number")
+        raise _Discarded(Dropped.CONSENT_NOT_BOOL, "consent choices must be true or false")
+    if not isinstance(consent.get("version"), int | float | None):
+        raise _Discarded(Dropped.CONSENT_VERSION, "`context.consent.version` must be a number")
 
 
 def _viewed(kind: Kind, item: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties of a page or screen call as Segment shows them (seed: events; reference: 1.10)."""
     viewed = dict(properties)
     for name in ("name", "category"):
-        if item.get(name) is not None:
+        if item.get(name):
             viewed.setdefault(name, item[name])
     if item.get("name") is not None:
         viewed[f"{kind}_name"] = item["name"]
@@ -329,7 +345,7 @@ def _message_id(item: Mapping[str, Any], arrival: Arrival) -> str:
     if given is None:
         return arrival.new_id()
     if len(given) > MAX_MESSAGE_ID:
-        raise _Discarded("message_id_too_long", f"`messageId` is longer than {MAX_MESSAGE_ID} characters")
+        raise _Discarded(Dropped.MESSAGE_ID_TOO_LONG, f"`messageId` is longer than {MAX_MESSAGE_ID} characters")
     return _clean(given)
 
 
@@ -349,21 +365,27 @@ def _clean(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _discard(arrival: Arrival, item: Any, reason: str, detail: str) -> Discard:
-    given: Mapping[str, Any] = item if isinstance(item, dict) else {}
-    kind = given.get("type")
+def _discard_item(arrival: Arrival, why: _Discarded, item: Mapping[str, Any], kind: Kind | None) -> Discard:
+    given = item.get("type")
+    if kind is None and isinstance(given, str) and given in set(Kind):
+        kind = Kind(given)
+    message = _clean((text_of(item.get("messageId")) or "")[:MAX_MESSAGE_ID])
+    return _discard(arrival, why.reason, why.detail, kind=kind or "", message=message)
+
+
+def _discard(arrival: Arrival, reason: Dropped, detail: str, *, kind: str = "", message: str = "") -> Discard:
     return Discard(
         space=arrival.space.slug,
         source=arrival.source.id,
-        message=_clean((text_of(given.get("messageId")) or "")[:MAX_MESSAGE_ID]),
-        kind=kind if isinstance(kind, str) and kind in set(Kind) else "",
+        message=message,
+        kind=kind,
         reason=reason,
         detail=detail,
         received_at=arrival.received_at,
     )
 
 
-def unowned(reason: str, detail: str, received_at: int) -> Discard:
+def unowned(reason: Dropped, detail: str, received_at: int) -> Discard:
     """Return the discard for a request that belongs to no source; those of a day and a reason count together."""
     day = write_time(received_at)[:10]
     return Discard(

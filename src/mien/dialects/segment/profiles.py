@@ -1,7 +1,6 @@
 """Handlers of the Profile API: ask, look up, render (seed; reference: 1)."""
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -15,8 +14,8 @@ from mien.dialects.segment.auth import space_of
 from mien.dialects.segment.names import CONSENT, lookups, segment_id
 from mien.dialects.segment.settings import DIALECT, space_id
 from mien.errors import ProfileNotFound
-from mien.services.lookup import TraitPage, find, head, page_of_traits
-from mien.store.base import EventQuery, HeldIdentifier, Place, read_members
+from mien.services import lookup
+from mien.store.base import EventQuery, HeldIdentifier, read_members
 from mien.web.limits import RateLimits
 from mien.web.proxies import Proxies
 from mien.web.reader import Reader
@@ -55,9 +54,9 @@ class Profiles:
         if sheet is None:
             raise ProfileNotFound
         page = (
-            TraitPage(b"", "")
+            lookup.TraitPage(b"", "")
             if question.chosen  # audiences and computed traits: there are none yet
-            else page_of_traits(
+            else lookup.page_of_traits(
                 sheet, hidden=CONSENT, include=question.include, start=question.start, limit=question.limit
             )
         )
@@ -83,11 +82,11 @@ class Profiles:
         """Return where the page of a cursor begins: at its row, or where that row would be if it is gone."""
         if not cursor:
             return 0
-        position = ask.read_mapping_id(cursor)
-        for place, row in enumerate(rows):
-            if self._mapping_id(asked, row) == cursor or row.held.at // 1_000_000 < position:
-                return place
-        return len(rows)
+        gone_at = ask.read_mapping_id(cursor)
+        ids = [self._mapping_id(asked, row) for row in rows]
+        if cursor in ids:
+            return ids.index(cursor)
+        return next((n for n, row in enumerate(ids) if ask.read_mapping_id(row) < gone_at), len(rows))
 
     def _mapping_id(self, asked: Asked, row: HeldIdentifier) -> str:
         return ask.mapping_id(asked.space.slug, asked.collection, row)
@@ -96,25 +95,17 @@ class Profiles:
         """Answer with a page of events from the window the space serves."""
         asked = self._asked(request)
         question = ask.events(asked.query)
-        whole = head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
-        beyond = None
-        if question.beyond is not None:
-            timestamp, message = question.beyond
-            # When the event of the cursor is gone, everything at its time is passed over: a page never repeats.
-            gone = Place(timestamp, 2**63 - 1 if question.ascending else -(2**63), b"")
-            beyond = self._reader.store().place(asked.space.slug, whole, timestamp, message) or gone
-        window = asked.space.retention.served_events
-        opens = None if window is None else asked.now - window
+        store = self._reader.store()
+        whole = lookup.head(store, asked.space, self._find(asked), now=asked.now)
         query = EventQuery(
-            after=question.after if opens is None else max(opens, question.after or opens),
+            after=question.after,
             before=question.before,
             include=question.include,
             exclude=question.exclude,
             ascending=question.ascending,
-            beyond=beyond,
             limit=question.limit + 1,
         )
-        rows = self._reader.store().events(whole, query)
+        rows = lookup.events(store, asked.space, whole, query, past=question.beyond, now=asked.now)
         shown = rows[: question.limit]
         following = ""
         if len(rows) > len(shown):
@@ -124,7 +115,7 @@ class Profiles:
     async def metadata(self, request: Request) -> Response:
         """Answer with when a profile began, was last touched, and expires."""
         asked = self._asked(request)
-        whole = head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
+        whole = lookup.head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
         return render.metadata(whole, asked.space.expires_at(whole.last.at))
 
     async def links(self, request: Request) -> Response:
@@ -132,11 +123,12 @@ class Profiles:
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.LINKS)
         beyond = ask.read_pair(asked.query.get("next", ""))
-        whole = head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
-        rows = self._reader.store().links(asked.space.slug, whole, beyond=beyond, limit=limit + 1)
+        store = self._reader.store()
+        whole = lookup.head(store, asked.space, self._find(asked), now=asked.now)
+        rows = lookup.links(store, asked.space, whole, beyond=beyond, limit=limit + 1, now=asked.now)
         other = USERS if asked.collection == ACCOUNTS else ACCOUNTS
-        shown = [(other, self._reader.store().identifiers(linked)) for _, _, linked in rows[:limit]]
-        following = ask.pair_cursor(*rows[limit - 1][:2]) if len(rows) > limit else ""
+        shown = [(other, held) for _, held in rows[:limit] if held]
+        following = ask.pair_cursor(*rows[limit - 1][0][:2]) if len(rows) > limit else ""
         return render.links(shown, self._cursor(request, asked, following, limit))
 
     async def recent(self, request: Request) -> Response:
@@ -144,11 +136,15 @@ class Profiles:
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.PAGES)
         beyond, offset = ask.recent(asked.query)
-        rows = self._reader.store().recent(
-            asked.space.slug, asked.collection, beyond=beyond, offset=offset, limit=limit + 1
+        rows = lookup.recent(
+            self._reader.store(),
+            asked.space,
+            asked.collection,
+            beyond=beyond,
+            offset=offset,
+            limit=limit + 1,
+            now=asked.now,
         )
-        alive = (row for row in rows if (asked.space.expires_at(row.last_at) or asked.now) >= asked.now)
-        rows = list(islice(alive, limit + 1))
         following = ask.pair_cursor(*rows[limit - 1]) if len(rows) > limit else ""
         shown = [segment_id(asked.collection, row.id) for row in rows[:limit]]
         return render.profiles(shown, self._cursor(request, asked, following, limit))
@@ -163,7 +159,9 @@ class Profiles:
 
     def _find(self, asked: Asked) -> int:
         """Return the profile that the identifier in the path names."""
-        return find(self._reader.store(), asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
+        return lookup.find(
+            self._reader.store(), asked.space, lookups(asked.collection, asked.identifier), now=asked.now
+        )
 
     def _cursor(self, request: Request, asked: Asked, following: str, limit: int) -> dict[str, object]:
         """Return the cursor of a page, with the address of the next one as the seed shows it."""

@@ -72,6 +72,7 @@ class MessageDocument(Struct, array_like=True):
     context: bytes
     subject: str
     traits: dict[str, bytes]
+    absorbed: tuple[int, ...] = ()
 
 
 read_head = msgpack.Decoder(HeadDocument).decode

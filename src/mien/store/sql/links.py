@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from mien.core.fold import Link
 from mien.core.message import ACCOUNTS, USERS
-from mien.store.base import Head
+from mien.store.base import Head, LinkRow
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine
 from mien.store.sql.profiles import canonical
@@ -18,17 +18,17 @@ class LinkReads:
 
     db: Engine
 
-    def links(
-        self, space: str, head: Head, *, beyond: tuple[int, int] | None, limit: int
-    ) -> list[tuple[int, int, int]]:
+    def links(self, space: str, head: Head, *, beyond: tuple[int, int] | None, limit: int) -> list[LinkRow]:
         """See Store."""
         ours = (head.id, *head.members)
         other = USERS if head.collection == ACCOUNTS else ACCOUNTS
-        found: list[tuple[int, int, int]] = []
+        found: list[LinkRow] = []
         for since, linked in heapq.merge(*(self._rows_of(profile, beyond) for profile in ours)):
             today = canonical(self.db, space, other, linked)
+            if found and found[-1][:2] == (since, linked):
+                continue  # both of two profiles that became one had this link, since the same moment
             if today is not None and self._oldest(ours, today) == (since, linked):
-                found.append((since, linked, today))
+                found.append(LinkRow(since, linked, today))
                 if len(found) == limit:
                     break
         return found

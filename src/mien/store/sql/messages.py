@@ -112,6 +112,7 @@ def _row(entry: Entry) -> Row:
         message.context,
         message.subject,
         message.traits,
+        entry.absorbed,
     )
     return (
         entry.profile,

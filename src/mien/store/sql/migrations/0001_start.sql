@@ -70,7 +70,7 @@ CREATE TABLE sources (
     name TEXT NOT NULL,
     source_id TEXT NOT NULL,
     kind TEXT NOT NULL,
-    digest $blob NOT NULL UNIQUE,
+    digest $blob NOT NULL,
     created_at $int NOT NULL,
     revoked_at $int,
     PRIMARY KEY (space, name)
@@ -83,8 +83,7 @@ CREATE TABLE credentials (
     digest $blob NOT NULL,
     created_at $int NOT NULL,
     revoked_at $int,
-    PRIMARY KEY (space, dialect, name),
-    UNIQUE (dialect, digest)
+    PRIMARY KEY (space, dialect, name)
 );
 
 -- schema: the number of the last migration. oldest: the oldest schema number a program must know to open this.
