@@ -7,7 +7,6 @@ another order, cut into other batches, and repeated.
 from collections.abc import Sequence
 from itertools import count
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,8 +187,3 @@ def test_limits_hold_whatever_arrives(history: list[Message]) -> None:
         assert len(held) <= 6
         assert sum(i.type == "user_id" for i in held) <= 1
         assert sum(i.type == "anonymous_id" for i in held) <= 2
-
-
-def test_messages_survive_their_way_to_the_writer() -> None:
-    m = Message("acme", "web", "m", Kind.TRACK, NOW, order_of(NOW), (Identifier(USERS, "user_id", "ü\0"),), event="E")
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(m), type=Message) == m

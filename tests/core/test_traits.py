@@ -41,6 +41,15 @@ def test_removed_traits_leave_room_for_others() -> None:
     assert refused == ["gone"]
 
 
+def test_traits_have_a_length_all_together() -> None:
+    traits, refused = settle({}, {"a": b"12345", "b": b"12345", "c": b"1"}, write(1), limit=9, limit_bytes=10)
+    assert (list(traits), refused) == (["a", "c"], ["b"])
+    traits, refused = settle(traits, {"a": b"1234567", "c": b"2"}, write(2), limit=9, limit_bytes=10)
+    assert (traits["c"].value, refused) == (b"2", [])
+    _, refused = settle(traits, {"a": b"12345678"}, write(3), limit=9, limit_bytes=10)
+    assert refused == ["a"]
+
+
 def test_two_profiles_keep_for_each_key_the_write_that_wins() -> None:
     one = {"a": Trait(b"1", write(1)), "b": Trait(b"1", write(5))}
     other = {"a": Trait(b"2", write(2)), "b": Trait(b"2", write(4)), "c": Trait(b"2", write(1))}

@@ -32,3 +32,13 @@ def test_what_is_kept_for_ever_stays(store: SqlStore) -> None:
     tenant = space(retention=Retention(events=None, profiles=None))
     take_in(store, message(at=1, order=order_of(2)), tenant=tenant)
     assert purge(store, [tenant], now=NOW + 10_000 * DAY) == 0
+
+
+def test_messages_that_named_nobody_go_too(store: SqlStore) -> None:
+    tenant = space(retention=Retention(events=DAY))
+    then = NOW - 2 * DAY
+    take_in(store, message(user("user_id", "null"), id="m1", at=then, order=order_of(then)), tenant=tenant)
+    assert store.db.value("SELECT count(*) FROM seen") == 1
+    while purge(store, [tenant], now=NOW):
+        pass
+    assert store.db.value("SELECT count(*) FROM seen") == 0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mien.core.activity import note
+from mien.core.activity import Activity, note
 from mien.core.identity import Held, Refusal, Resolution, Rules, resolve
 from mien.core.message import Discard, Identifier, Kind, Message
 from mien.core.profile import Profile, Stamp, absorb, own_identifier
@@ -19,6 +19,7 @@ class Loss(StrEnum):
 
     NOBODY = "no_matching_identifiers"
     TRAITS_LIMIT = "traits_limit_exceeded"
+    EVENT_NAMES_LIMIT = "event_names_limit_exceeded"
     SPACE_GONE = "unknown_source"
 
 
@@ -31,6 +32,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     rules: Rules = Rules()
     max_traits: int = 6000
+    max_event_names: int = 10_000
 
 
 class Entry(NamedTuple):
@@ -177,17 +179,26 @@ def _settle(desk: _Desk, profile: Profile, message: Message, resolution: Resolut
         write = Write(message.timestamp, message.order, message.source, message.id)
         traits, over = settle(traits, message.traits, write, limit=desk.policy.max_traits)
         if over:
-            desk.discards.append(_discard(message, Loss.TRAITS_LIMIT, f"{len(over)} new keys not kept"))
+            desk.discards.append(_discard(message, Loss.TRAITS_LIMIT, f"{len(over)} keys not kept"))
     desk.profiles[profile.id] = replace(
         profile,
         last=max(profile.last, Stamp(message.received_at, message.id, message.source)),
         identifiers=identifiers,
         traits=traits,
-        activity=(
-            profile.activity if message.event is None else note(profile.activity, message.event, message.timestamp)
-        ),
+        activity=_noted(desk, profile, message),
     )
     desk.entries.append(Entry(profile.id, message, resolution.claimed, resolution.refused, resolution.absorbed))
+
+
+def _noted(desk: _Desk, profile: Profile, message: Message) -> Mapping[str, Activity]:
+    """Return the profile's activity with the message's event, if it has one."""
+    event, activity = message.event, profile.activity
+    if event is None:
+        return activity
+    if event not in activity and len(activity) >= desk.policy.max_event_names:
+        desk.discards.append(_discard(message, Loss.EVENT_NAMES_LIMIT, "the event is kept, but not counted by name"))
+        return activity
+    return note(activity, event, message.timestamp)
 
 
 def _emptied(message: Message) -> Message:

@@ -7,6 +7,7 @@ trait stays as a tombstone, so that an older value which arrives late does not b
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+MIB = 1 << 20
 REMOVED = b""
 """The value of a tombstone."""
 
@@ -31,27 +32,35 @@ Traits = Mapping[str, Trait]
 
 
 def settle(
-    traits: Traits, changes: Mapping[str, bytes], write: Write, *, limit: int
+    traits: Traits, changes: Mapping[str, bytes], write: Write, *, limit: int, limit_bytes: int = MIB
 ) -> tuple[dict[str, Trait], Sequence[str]]:
     """Return the traits after one write, and the keys that were refused.
 
     `null` removes a trait. Beyond `limit` traits a new one is refused, and those that exist go on changing; the same
-    holds for the tombstones by themselves.
+    holds for the tombstones by themselves. Nothing may make keys and values longer than `limit_bytes` together.
     """
     settled = dict(traits)
+    size = sum(len(key) + len(trait.value) for key, trait in traits.items())
     refused = []
     for key, text in changes.items():
         value = REMOVED if text == b"null" else text
         have = settled.get(key)
         if have is not None and have.write > write:
             continue
-        if have is None or bool(have.value) != bool(value):
-            alike = sum(bool(trait.value) == bool(value) for trait in settled.values())
-            if alike >= limit:
-                refused.append(key)
-                continue
+        growth = len(value) - len(have.value) if have is not None else len(key) + len(value)
+        if (growth > 0 and size + growth > limit_bytes) or not _has_room(settled, have, value, limit):
+            refused.append(key)
+            continue
+        size += growth
         settled[key] = Trait(value, write)
     return settled, refused
+
+
+def _has_room(traits: Traits, have: Trait | None, value: bytes, limit: int) -> bool:
+    """Say whether one more trait, or tombstone, may join those there are."""
+    if have is not None and bool(have.value) == bool(value):
+        return True
+    return sum(bool(trait.value) == bool(value) for trait in traits.values()) < limit
 
 
 def combine(ours: Traits, theirs: Traits) -> dict[str, Trait]:

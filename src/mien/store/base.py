@@ -248,7 +248,7 @@ class Store(Protocol):
         """Have the data brought into memory in the background, as far as it fits."""
 
     def tend(self) -> None:
-        """Do the engine's own upkeep, such as checkpoints. Safe to call often, from the writer only."""
+        """Do the engine's own upkeep, such as checkpoints. Safe to call often, beside whoever writes."""
 
     def check(self) -> list[str]:
         """Look for damage; return a sentence for each finding."""

@@ -34,7 +34,7 @@ class Sqlite:
     """One connection to a SQLite file.
 
     `synchronous=FULL`: what is committed is on disk. Automatic checkpoints are off, so that no commit pays for
-    one; `tend` makes them, and is called by the writer between batches.
+    one; `tend` makes them, on a connection of its own.
     """
 
     words: ClassVar = {
