@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,14 +24,19 @@ console = Console(highlight=False, soft_wrap=True)
 
 def main() -> int:
     """Run the demo until Ctrl-C."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            sys.exit(f"Something else is listening on port {PORT}. Choose another: MIEN_PORT=8801 make demo")
     FOLDER.mkdir(exist_ok=True)
-    store = FOLDER / "demo.db"
+    store, marker = FOLDER / "demo.db", FOLDER / "demo.loaded"
+    if not store.exists():
+        marker.unlink(missing_ok=True)
     command = [sys.executable, "-m", "mien", "serve", "--port", str(PORT), "--store", f"sqlite:///{store}"]
     server = subprocess.Popen([*command, "--apply", str(Path(__file__).parent / "space.yaml")])
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
         wait_until_ready(server)
-        load(FOLDER / "demo.loaded")
+        load(marker)
         show()
         return server.wait()
     except KeyboardInterrupt:
@@ -44,7 +50,7 @@ def wait_until_ready(server: "subprocess.Popen[bytes]") -> None:
     """Return when the server answers; end the program when it has ended."""
     while True:
         if server.poll() is not None:
-            sys.exit(f"Mien ended at its start. Is something else listening on port {PORT}? MIEN_PORT=8801 make demo")
+            sys.exit("Mien ended at its start; the reason stands above.")
         try:
             urllib.request.urlopen(f"{HOST}/readyz", timeout=1)
             return

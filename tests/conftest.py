@@ -1,7 +1,7 @@
 """What tests share: real stores, and a real server that all end-to-end tests talk to."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,20 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 ENGINES = ["sqlite"]
-"""Every engine passes every test that takes `store`; none is left out."""
+"""Every engine passes every test that takes `store` or `open_again`; none is left out."""
 
 
 @pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SqlStore]:
+    """Open one store, empty at first; each time over a connection of its own."""
+    urls = {"sqlite": f"sqlite:///{tmp_path / 'mien.db'}"}
+    return lambda: open_store(urls[request.param])
+
+
+@pytest.fixture
+def store(open_again: Callable[[], SqlStore]) -> Iterator[SqlStore]:
     """A new, empty store."""
-    assert request.param == "sqlite"
-    with open_store(f"sqlite:///{tmp_path / 'mien.db'}") as opened:
+    with open_again() as opened:
         yield opened
 
 

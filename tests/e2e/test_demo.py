@@ -1,12 +1,19 @@
 """The demo's data, replayed by the real client, against the figures it was published with."""
 
+import os
+import re
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from demo.replay import purchases, replay
 
-from tests.server import Server, Tenant
+from mien.store.sql import open_store
+from tests.server import Server, Tenant, free_port
 
+ROOT = Path(__file__).parents[2]
 FIGURES = {"1901": (56, 6552.70), "0509": (24, 1943.58), "1981": (42, 1747.58)}
 
 
@@ -71,3 +78,42 @@ def test_replaying_again_changes_nothing(shop: Tenant) -> None:
     replay(shop.server.url, write_key=shop.write_key)
     assert shop.get("user_id:1901/metadata").json() == before
     assert len(shop.events("user_id:1901")) == 56
+
+
+def _demo(folder: Path, port: int, said: str) -> str:
+    """Run `python -m demo` until it said something, end it, and return all it said."""
+    environment = {**os.environ, "MIEN_DEMO_FOLDER": str(folder), "MIEN_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "demo"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if said in line:
+                break
+        process.terminate()
+    return "".join(lines)
+
+
+def test_make_demo_loads_once_and_begins_at_once_the_second_time(tmp_path: Path) -> None:
+    port = free_port()
+    first = _demo(tmp_path, port, "Serving until Ctrl-C")
+    assert "11,633 messages taken in" in first
+    [curl] = re.findall(r"curl -s -u (\S+): '(\S+/user_id:1901/traits)'", first)
+    assert curl == (
+        "tok_demo_read_only",
+        f"http://127.0.0.1:{port}/v1/spaces/demo/collections/users/profiles/user_id:1901/traits",
+    )
+    second = _demo(tmp_path, port, "Serving until Ctrl-C")
+    assert "The purchases are there already" in second
+    with open_store(f"sqlite:///{tmp_path / 'demo.db'}") as store:
+        assert len(store.recent("demo", "users", beyond=None, offset=0, limit=10_000)) == 2357
+
+
+def test_the_demo_says_when_its_port_is_taken(tmp_path: Path, server: Server) -> None:
+    environment = {**os.environ, "MIEN_DEMO_FOLDER": str(tmp_path), "MIEN_PORT": str(server.port)}
+    command = [sys.executable, "-m", "demo"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "MIEN_PORT=8801 make demo" in done.stderr

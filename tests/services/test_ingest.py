@@ -1,14 +1,14 @@
 """Taking messages in: one transaction, folded again when another was first."""
 
 import threading
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from mien.core.fold import Policy
 from mien.core.identity import preset
 from mien.core.message import Identifier, Kind, Submission
 from mien.core.space import DAY, Retention
 from mien.services.ingest import Receipt, settle
-from mien.store.sql import SqlStore, open_store
+from mien.store.sql import SqlStore
 from tests.factories import NOW, ids, message, space, take_in, user
 
 U1 = user("user_id", "u1")
@@ -29,16 +29,17 @@ def test_messages_of_a_space_that_is_gone_are_recorded(store: SqlStore) -> None:
     assert [row.discard.reason for row in store.discards("gone", reason=None, limit=9)] == ["unknown_source"]
 
 
-def test_connections_that_race_for_the_same_people_end_as_if_one_after_another(tmp_path: Path) -> None:
+def test_connections_that_race_for_the_same_people_end_as_if_one_after_another(
+    open_again: Callable[[], SqlStore],
+) -> None:
     """Four threads with a connection each link, merge and set traits on the same few people."""
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    open_store(url).close()
+    open_again().close()
     policy = Policy(rules=preset("segment"))
     failures: list[BaseException] = []
 
     def work(worker: int) -> None:
         try:
-            with open_store(url) as store:
+            with open_again() as store:
                 for n in range(60):
                     links = (user("email", f"e{n % 7}"), user("anonymous_id", f"a{(n * worker) % 5}"))
                     more = message(*links, id=f"{worker}-{n}", traits={f"w{worker}": n}, at=NOW + n)
@@ -46,7 +47,7 @@ def test_connections_that_race_for_the_same_people_end_as_if_one_after_another(t
         except BaseException as error:  # noqa: BLE001 (shown by the main thread)
             failures.append(error)
 
-    def ids_of(worker: int) -> "object":
+    def ids_of(worker: int) -> Iterator[int]:
         return (n * 10 + worker for n in ids())
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 5)]
@@ -55,7 +56,7 @@ def test_connections_that_race_for_the_same_people_end_as_if_one_after_another(t
     for thread in threads:
         thread.join()
     assert failures == []
-    with open_store(url) as store:
+    with open_again() as store:
         counted = 0
         for row in store.recent("acme", "users", beyond=None, offset=0, limit=1000):
             profile = store.profile(row.id)

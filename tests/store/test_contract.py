@@ -1,6 +1,6 @@
 """What every engine promises: each promise of store/base.py once, run on each engine."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +10,7 @@ from mien.core.profile import Profile, Stamp, own_identifier
 from mien.core.space import Credential, Source, SourceKind
 from mien.errors import Contended
 from mien.store.base import EventQuery, Head, Place, Recent, SpaceRecord
-from mien.store.sql import SqlStore, open_store
+from mien.store.sql import SqlStore
 from tests.factories import NOW, message, take_in, user
 
 U1 = user("user_id", "u1")
@@ -24,9 +24,8 @@ def head_of(store: SqlStore, identifier: Identifier = U1) -> Head:
     return head
 
 
-def test_what_was_committed_is_read_by_another_connection_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as writer, open_store(url) as reader:
+def test_what_was_committed_is_read_by_another_connection_at_once(open_again: Callable[[], SqlStore]) -> None:
+    with open_again() as writer, open_again() as reader:
         assert reader.owner("acme", U1) is None
         take_in(writer, message(U1, traits={"plan": "pro"}))
         profile = reader.owner("acme", U1)
@@ -36,9 +35,8 @@ def test_what_was_committed_is_read_by_another_connection_at_once(tmp_path: Path
         assert sheet.text == b'"plan":"pro"'
 
 
-def test_a_held_state_does_not_change_and_is_let_go(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as writer, open_store(url) as reader:
+def test_a_held_state_does_not_change_and_is_let_go(open_again: Callable[[], SqlStore]) -> None:
+    with open_again() as writer, open_again() as reader:
         reader.hold()
         assert reader.owner("acme", U1) is None
         take_in(writer, message(U1))

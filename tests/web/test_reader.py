@@ -1,16 +1,15 @@
 """Reads of one turn of the event loop share a state that is never older than what was acknowledged before."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
 
-from mien.store.sql import open_store
+from mien.store.sql import SqlStore
 from mien.web.reader import Reader
 from tests.factories import message, take_in, user
 
 
-def test_a_turn_sees_one_state_and_the_next_the_latest(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as ours, open_store(url) as writer:
+def test_a_turn_sees_one_state_and_the_next_the_latest(open_again: Callable[[], SqlStore]) -> None:
+    with open_again() as ours, open_again() as writer:
         reader = Reader(ours)
 
         async def look() -> None:
@@ -25,10 +24,9 @@ def test_a_turn_sees_one_state_and_the_next_the_latest(tmp_path: Path) -> None:
         asyncio.run(look())
 
 
-def test_whoever_asks_after_an_acknowledgement_sees_it(tmp_path: Path) -> None:
+def test_whoever_asks_after_an_acknowledgement_sees_it(open_again: Callable[[], SqlStore]) -> None:
     """Tasks that each write, and read in a turn after it, beside tasks that hold states all the time."""
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as ours, open_store(url) as writer:
+    with open_again() as ours, open_again() as writer:
         reader = Reader(ours)
         done = False
 
