@@ -41,7 +41,9 @@ def run(settings: Settings) -> None:
     logs.set_up(as_json=settings.log_json)
     app = create_app(settings)
     console.print(f"Mien serves on http://{settings.host}:{settings.port} (store: {settings.store})")
-    gc.freeze()  # what is there now stays: the collector need not look at it again and again
+    # What is there now stays, and what a request leaves goes by itself: the collector need not look often.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.run(
         app,
         host=settings.host,

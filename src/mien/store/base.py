@@ -37,13 +37,12 @@ class TraitSheet(Struct, frozen=True):
 
     def slice(self, first: int, last: int) -> bytes:
         """Return the members from `first` up to `last`, without it."""
-        last = min(last, len(self))
+        ends = self.ends
+        last = min(last, len(ends) // 4)
         if first >= last:
             return b""
-        return self.text[self._end(first - 1) + 1 if first else 0 : self._end(last - 1)]
-
-    def _end(self, member: int) -> int:
-        return int.from_bytes(self.ends[4 * member : 4 * member + 4], "little")
+        start = int.from_bytes(ends[4 * first - 4 : 4 * first], "little") + 1 if first else 0
+        return self.text[start : int.from_bytes(ends[4 * last - 4 : 4 * last], "little")]
 
     def members(self) -> dict[str, Raw]:
         """Return keys and the JSON text of their values."""

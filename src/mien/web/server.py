@@ -18,27 +18,24 @@ class BoundedProtocol(HttpToolsProtocol):
     Characters beyond ASCII in the line of a request, which some clients send as they are, are percent-encoded.
     """
 
+    headers: list[tuple[bytes, bytes]] = []  # noqa: RUF012 (uvicorn gives each request its own)
     _head_size = 0
-    _in_head = False
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless there is too much of it."""
         if not data.isascii():
             data = _with_encoded_line(data)
+        of_body = self._in_body()
         super().data_received(data)
-        self._head_size = self._head_size + len(data) if self._in_head else 0
-        if self._head_size > MAX_HEAD or len(getattr(self, "headers", ())) > MAX_HEADERS:
+        if of_body or b"\r\n\r\n" in data or self._in_body():
+            self._head_size = 0
+        else:
+            self._head_size += len(data)
+        if self._head_size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
             self.send_400_response("The head of the request is too large.")
 
-    def on_message_begin(self) -> None:
-        """Note that a head begins."""
-        self._in_head = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Note that a head ended."""
-        self._in_head = False
-        super().on_headers_complete()
+    def _in_body(self) -> bool:
+        return self.cycle is not None and self.cycle.more_body
 
 
 def _with_encoded_line(data: bytes) -> bytes:
