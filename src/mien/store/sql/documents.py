@@ -6,7 +6,7 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from msgspec import Raw, Struct, json, msgpack
@@ -90,6 +90,28 @@ def read_sheet(document: bytes) -> TraitSheet:
     return TraitSheet(sheet.text, sheet.ends)
 
 
+class KeptTraits(Mapping[str, Trait]):
+    """Traits as they stand in a document, understood only when somebody looks: most events never do."""
+
+    def __init__(self, document: bytes) -> None:
+        self.document = document
+        self._traits: dict[str, Trait] | None = None
+
+    def _whole(self) -> dict[str, Trait]:
+        if self._traits is None:
+            self._traits = read_traits(self.document)
+        return self._traits
+
+    def __getitem__(self, key: str) -> Trait:
+        return self._whole()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+
 def read_traits(document: bytes) -> dict[str, Trait]:
     """Return the traits whole, tombstones included."""
     d = _read_traits(document)
@@ -103,6 +125,8 @@ def read_traits(document: bytes) -> dict[str, Trait]:
 
 def write_traits(traits: Traits) -> bytes:
     """Return the document of the traits."""
+    if isinstance(traits, KeptTraits):
+        return traits.document
     places: dict[Write, int] = {}
     removed: dict[str, int] = {}
     members, lengths, kept = [], [], []

@@ -174,7 +174,7 @@ def _profile(row: Row) -> Profile:
         last=head.last,
         version=version,
         identifiers=documents.read_identifiers(identifiers),
-        traits=documents.read_traits(traits),
+        traits=documents.KeptTraits(traits),
         activity=documents.read_activity(activity),
         members=head.members,
         merged_into=merged_into,
