@@ -30,7 +30,8 @@ def test_a_newer_schema_that_this_program_may_open_is_opened(tmp_path: Path) -> 
     url = f"sqlite:///{tmp_path / 'mien.db'}"
     with open_store(url) as store:
         store.db.change("UPDATE meta SET value = 1000 WHERE name = 'schema'", [()])
-    open_store(url).close()
+    with open_store(url) as store:
+        assert store.db.value("SELECT value FROM meta WHERE name = 'schema'") == 1000
 
 
 @pytest.mark.parametrize("url", ["", "mien.db", "redis://x", "sqlite://", "sqlite:///"])
@@ -57,5 +58,5 @@ def test_the_log_is_written_back_and_does_not_grow_without_bound(tmp_path: Path)
             take_in(store, *[message(user("user_id", f"{n}-{k}"), traits=big) for k in range(20)])
             store.tend()
             longest = max(longest, path.with_name("mien.db-wal").stat().st_size)
-        assert longest < (LOG_PAGES_LIMIT + 6000) * PAGE_SIZE
+        assert longest < (LOG_PAGES_LIMIT + 3000) * PAGE_SIZE
         assert store.check() == []

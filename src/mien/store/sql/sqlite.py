@@ -10,13 +10,13 @@ import apsw
 from mien.errors import Unavailable
 from mien.store.sql.engine import Row
 
-PAGE_SIZE = 4096
+PAGE_SIZE = 8192
 CACHE_KIB = 64 * 1024
 MAP_BYTES = 64 * 1024**3
 BUSY_MILLISECONDS = 5000
-LOG_PAGES_CHECKPOINT = 4096
+LOG_PAGES_CHECKPOINT = 2048
 """A checkpoint is worth its syncs once the log holds this many pages (16 MiB)."""
-LOG_PAGES_LIMIT = 32768
+LOG_PAGES_LIMIT = 16384
 """From here on (128 MiB) the writer waits for the log to be written back and begun anew."""
 
 _TROUBLE = (
