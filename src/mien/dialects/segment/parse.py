@@ -209,16 +209,11 @@ def _message(item: dict[str, Any], envelope: Envelope, arrival: Arrival, positio
     _check(kind, item, context)
     found = identifiers_of(kind, item, context, arrival.space.policy.rules.custom_types(BUILT_IN_TYPES))
     if found.too_long:
-        notes.append(
-            (Dropped.ID_TOO_LONG, f"{found.too_long} identifiers are longer than {MAX_ID_LENGTH} characters")
-        )
+        detail = f"{found.too_long} identifiers are longer than {MAX_ID_LENGTH} characters"
+        notes.append((Dropped.ID_TOO_LONG, detail))
     if found.malformed:
-        notes.append(
-            (
-                Dropped.EXTERNAL_ID_INVALID,
-                f"{found.malformed} of `context.externalIds` lack a field or have a wrong one",
-            )
-        )
+        detail = f"{found.malformed} of `context.externalIds` lack a field or have a wrong one"
+        notes.append((Dropped.EXTERNAL_ID_INVALID, detail))
     event = _EVENT_NAMES.get(kind) or (_clean(item["event"]) if kind == Kind.TRACK else None)
     if kind in _EVENT_NAMES:
         properties = _viewed(kind, item, properties)
