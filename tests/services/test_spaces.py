@@ -135,6 +135,11 @@ def test_a_file_that_is_wrong_anywhere_changes_nothing(store: SqlStore, text: st
     assert store.revision() == 0
 
 
+def test_a_space_may_be_no_more_than_a_name(store: SqlStore) -> None:
+    assert apply(store, "spaces:\n  acme:\n") == ["create space acme"]
+    assert spaces.read_catalog(store).spaces["acme"].name == "acme"
+
+
 def test_two_sources_may_exchange_their_keys(store: SqlStore) -> None:
     one = "spaces: {acme: {sources: {a: {write_key: k1}, b: {write_key: k2}}}}"
     apply(store, one)

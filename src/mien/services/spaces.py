@@ -39,7 +39,7 @@ class Change(Struct, frozen=True):
 
 
 class _File(Struct, forbid_unknown_fields=True):
-    spaces: dict[str, dict[str, Any]]
+    spaces: dict[str, dict[str, Any] | None]
 
 
 class _SourceFile(Struct, forbid_unknown_fields=True):
@@ -80,7 +80,7 @@ def apply(
     with store.begin() as unit:
         plan = _Plan(store.tenancy(), sections, environment, now)
         for slug, given in given_spaces.items():
-            plan.space(slug, given)
+            plan.space(slug, given or {})
         plan.check_unique()
         for record in plan.records:
             unit.save_space(record)
