@@ -8,21 +8,41 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mien.store.sql import SqlStore, open_store
+from tests.postgres import Cluster, new_schema
 from tests.server import Server, Tenant, running
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-ENGINES = ["sqlite"]
-"""Every engine passes every test that takes `store` or `open_again`; none is left out."""
+ENGINES = ["sqlite", "postgresql"]
+"""Every engine passes every test that takes `url`, `store` or `open_again`; none is left out."""
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server: the one that MIEN_TEST_POSTGRES names, or one begun for the tests."""
+    given = os.environ.get("MIEN_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    cluster = Cluster()
+    yield cluster.url()
+    cluster.remove()
 
 
 @pytest.fixture(params=ENGINES)
-def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SqlStore]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a store that is empty at first."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mien.db'}"
+    return new_schema(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def open_again(url: str) -> Callable[[], SqlStore]:
     """Open one store, empty at first; each time over a connection of its own."""
-    urls = {"sqlite": f"sqlite:///{tmp_path / 'mien.db'}"}
-    return lambda: open_store(urls[request.param])
+    return lambda: open_store(url)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """The time, read at the edge: everything below is handed it."""
 
+import secrets
 import time
 from collections.abc import Iterator
 
-from mien.core.message import order_of
+from mien.core.message import ORDER_BITS, order_of
 
 
 def now() -> int:
@@ -24,8 +25,13 @@ class ReceiptClock:
 
 
 def profile_ids() -> Iterator[int]:
-    """Yield ids for new profiles: growing, and in the order of time."""
+    """Yield ids for new profiles: growing, and in the order of time.
+
+    The low bits are drawn once for each maker of ids, so that two hardly ever make the same; if they do, one of them
+    makes another.
+    """
+    own = secrets.randbelow(1 << ORDER_BITS)
     last = 0
     while True:
-        last = max(order_of(now()), last + 1)
+        last = max(order_of(now(), own), last + (1 << ORDER_BITS))
         yield last

@@ -38,12 +38,13 @@ def test_connections_that_race_for_the_same_people_end_as_if_one_after_another(
     failures: list[BaseException] = []
 
     def work(worker: int) -> None:
+        numbers = ids_of(worker)
         try:
             with open_again() as store:
                 for n in range(60):
                     links = (user("email", f"e{n % 7}"), user("anonymous_id", f"a{(n * worker) % 5}"))
                     more = message(*links, id=f"{worker}-{n}", traits={f"w{worker}": n}, at=NOW + n)
-                    settle(store, [Submission((more,))], {"acme": space(policy=policy)}, now=NOW, ids=ids_of(worker))
+                    settle(store, [Submission((more,))], {"acme": space(policy=policy)}, now=NOW, ids=numbers)
         except BaseException as error:  # noqa: BLE001 (shown by the main thread)
             failures.append(error)
 

@@ -11,7 +11,9 @@ from mien.errors import Busy, Contended
 from mien.store.base import Store, Unit
 
 ATTEMPTS = 5
-"""How often a batch is folded again because another writer was there first."""
+"""How often a batch is folded because another writer was there first."""
+SHARED_ATTEMPTS = 3
+"""How many of these let others write at the same time."""
 
 
 class Receipt(Struct, frozen=True, array_like=True):
@@ -36,9 +38,9 @@ def settle(
     """
     messages = [message for submission in submissions for message in submission.messages]
     discards = [discard for submission in submissions for discard in submission.discards]
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
-            with store.begin() as unit:
+            with store.begin(alone=attempt >= SHARED_ATTEMPTS) as unit:
                 return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
         except Contended:
             continue

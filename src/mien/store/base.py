@@ -1,7 +1,8 @@
 """The whole interface of a store, in domain words. One contract suite runs it on every engine.
 
-A store is used by one thread at a time. Reads see everything that was committed before they began. Every method
-may raise `Unavailable` when the database cannot be reached or does not answer in time.
+Where `instant` is true a store is used by one thread at a time; otherwise by any number, each with its own
+transaction and its own held state. Reads see everything that was committed before they began. Every method may raise
+`Unavailable` when the database cannot be reached or does not answer in time.
 
 Times are microseconds since 1970, UTC, everywhere.
 """
@@ -155,7 +156,10 @@ class Unit(Protocol):
         """Return the messages whose id was never seen in their space, the first of each, and note them as seen."""
 
     def load(self, space: str, identifiers: Iterable[Identifier]) -> State:
-        """Return the owners of these identifiers, and their profiles whole."""
+        """Return the owners of these identifiers, and their profiles whole.
+
+        Raise Contended when some of them changed between two looks.
+        """
 
     def write(self, space: str, outcome: Outcome) -> None:
         """Write what a batch changes. Raise Contended when anything of it changed since it was loaded."""
@@ -188,8 +192,15 @@ class Unit(Protocol):
 class Store(Protocol):
     """Where profiles are kept."""
 
-    def begin(self) -> AbstractContextManager[Unit]:
-        """Open a transaction. Only one is open at a time in a store object."""
+    @property
+    def instant(self) -> bool:
+        """Whether a read is so short that the event loop can wait for it."""
+
+    def begin(self, *, alone: bool = False) -> AbstractContextManager[Unit]:
+        """Open a transaction. Only one is open at a time in a thread.
+
+        While one is `alone` no other is open: whoever was contended again and again need not lose once more.
+        """
 
     def hold(self) -> None:
         """Let all reads until `release` see one state; it saves the cost of a transaction for each of them."""

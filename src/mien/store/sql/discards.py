@@ -17,7 +17,8 @@ class DiscardReads:
         """See Store."""
         rows = self.db.rows(
             "SELECT body, times, last_at FROM discards"
-            " WHERE (space = ? OR ? IS NULL) AND (reason = ? OR ? IS NULL) ORDER BY last_at DESC LIMIT ?",
+            " WHERE (space = ? OR CAST(? AS TEXT) IS NULL) AND (reason = ? OR CAST(? AS TEXT) IS NULL)"
+            " ORDER BY last_at DESC LIMIT ?",
             (space, space, reason, reason, limit),
         )
         return [DiscardRow(documents.read_discard(body), times, last_at) for body, times, last_at in rows]

@@ -4,21 +4,46 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 Row = tuple[Any, ...]
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """How many connections to a server there may be, and how many seconds to wait for what; 0 is for ever.
+
+    `wait`: for a connection. `statement`: for an answer, or between two statements of a transaction. `lock`: for what
+    another transaction holds. An embedded database has no use for them.
+    """
+
+    connections: int = 8
+    wait: float = 3.0
+    statement: float = 10.0
+    lock: float = 3.0
+
+
 class Engine(Protocol):
-    """One connection to a database. Used by one thread at a time; statements outside a transaction stand alone."""
+    """A database. Statements outside a transaction stand alone.
+
+    Whoever opens a transaction, or holds a state, does everything until its end on the same thread.
+    """
 
     @property
     def words(self) -> Mapping[str, str]:
-        """What stands for `$blob`, `$int`, `$rowid` and `$clustered` in a migration."""
+        """What stands for `$blob`, `$int`, `$rowid`, `$clustered` and `$rewritten` in a migration."""
+
+    @property
+    def instant(self) -> bool:
+        """Whether a read is so short that the event loop can wait for it."""
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """Return the one value, or the one row as a tuple, that a query has; None when it has no row."""
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a query."""
+
+    def among(self, sql: str, values: Iterable[Any]) -> list[Row]:
+        """Return all rows of a query that ends in a column which is to have one of the values."""
 
     def each(self, sql: str, parameters: Iterable[Sequence[Any]]) -> list[Row]:
         """Return all rows of a statement that is run for each of the parameters."""
@@ -31,6 +56,12 @@ class Engine(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """Open a write transaction: committed durably when its block ends, rolled back when it raises."""
+
+    def lock(self, name: str, *, shared: bool = False) -> None:
+        """Wait for others who locked the same name, and keep them waiting until this transaction ends.
+
+        Those that share it do not wait for each other.
+        """
 
     def hold(self) -> None:
         """Let all reads until `release` see one state. It saves the cost of a transaction for each of them."""

@@ -72,5 +72,5 @@ class LinkWrites:
             "INSERT INTO links (profile_id, linked_id, since) VALUES (?, ?, ?)"
             " ON CONFLICT (profile_id, linked_id) DO UPDATE SET since = excluded.since"
             " WHERE excluded.since < links.since",
-            links,
+            sorted(links),
         )

@@ -73,9 +73,10 @@ class MessageWrites:
             by_key.setdefault(message_key(message.space, message.id), message)
         fresh = self.db.each(
             "INSERT INTO seen (key) VALUES (?) ON CONFLICT (key) DO NOTHING RETURNING key",
-            [(key,) for key in by_key],
+            [(key,) for key in sorted(by_key)],
         )
-        return [by_key[key] for (key,) in fresh]
+        new = {key for (key,) in fresh}
+        return [message for key, message in by_key.items() if key in new]
 
     def write_messages(self, entries: Iterable[Entry]) -> None:
         """Keep messages with their profiles."""

@@ -37,6 +37,7 @@ def migrate(db: Engine) -> int:
     if schema_of(db)[0] == known[-1][0]:
         return 0
     with db.transaction():
+        db.lock("schema")
         schema, oldest = schema_of(db)  # again: another process may have migrated since
         if oldest > known[-1][0]:
             raise SchemaRefused(

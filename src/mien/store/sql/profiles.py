@@ -88,23 +88,26 @@ class ProfileWrites:
     def load(self, space: str, identifiers: Iterable[Identifier]) -> State:
         """See Unit."""
         by_key = {identifier_key(space, i): i for i in identifiers}
-        found = self.db.each("SELECT key, profile_id FROM identifiers WHERE key = ?", ((key,) for key in by_key))
+        found = self.db.among("SELECT key, profile_id FROM identifiers WHERE key", by_key)
         owners = {by_key[key]: profile for key, profile in found}
-        rows = self.db.each(
-            f"SELECT {_COLUMNS} FROM profiles WHERE profile_id = ?", ((i,) for i in set(owners.values()))
-        )
+        rows = self.db.among(f"SELECT {_COLUMNS} FROM profiles WHERE profile_id", set(owners.values()))
         profiles = {row[0]: _profile(row) for row in rows}
+        # The two looks are one state only where the transaction sees one; elsewhere a merge may lie between them.
+        if profiles.keys() != set(owners.values()) or any(p.merged_into is not None for p in profiles.values()):
+            raise Contended
         return State(owners=owners, profiles=profiles)
 
     def write_profiles(self, space: str, outcome: Outcome) -> None:
         """Write profiles and the owners of identifiers; raise Contended when another writer was there first."""
+        ordered = sorted(outcome.profiles, key=lambda p: p.id)  # two transactions that meet wait, and never for ever
         written = self.db.change(
             f"INSERT INTO profiles ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (profile_id) DO UPDATE SET version = excluded.version, last_at = excluded.last_at,"
-            " merged_into = excluded.merged_into, head = excluded.head, traits = excluded.traits,"
-            " identifiers = excluded.identifiers, activity = excluded.activity"
-            " WHERE profiles.version = excluded.version - 1",
-            [_row(profile) for profile in outcome.profiles],
+            " ON CONFLICT (profile_id) DO NOTHING",
+            [_row(profile) for profile in ordered if not profile.version],
+        ) + self.db.change(
+            "UPDATE profiles SET version = ?, last_at = ?, merged_into = ?, head = ?, traits = ?, identifiers = ?,"
+            " activity = ? WHERE profile_id = ? AND version = ?",
+            [_update(profile) for profile in ordered if profile.version],
         )
         claimed = self.db.change(
             "INSERT INTO identifiers (key, profile_id) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
@@ -112,7 +115,9 @@ class ProfileWrites:
         )
         moved = self.db.change(
             "UPDATE identifiers SET profile_id = ? WHERE key = ?",
-            [(profile, identifier_key(space, i)) for i, profile in outcome.moves.items()],
+            sorted(
+                ((profile, identifier_key(space, i)) for i, profile in outcome.moves.items()), key=lambda row: row[1]
+            ),
         )
         if (written, claimed, moved) != (len(outcome.profiles), len(outcome.claims), len(outcome.moves)):
             raise Contended
@@ -187,6 +192,17 @@ def _row(profile: Profile) -> Row:
         profile.version + 1,
         profile.space,
         profile.collection,
+        *_state(profile),
+    )
+
+
+def _update(profile: Profile) -> Row:
+    return (profile.version + 1, *_state(profile), profile.id, profile.version)
+
+
+def _state(profile: Profile) -> Row:
+    """Return what changes, in the order of the columns."""
+    return (
         profile.last.at,
         profile.merged_into,
         documents.encode(HeadDocument(profile.first, profile.last, profile.members)),

@@ -31,7 +31,7 @@ _TROUBLE = (
 
 
 class Sqlite:
-    """One connection to a SQLite file.
+    """One connection to a SQLite file, used by one thread at a time.
 
     `synchronous=FULL`: what is committed is on disk. Automatic checkpoints are off, so that no commit pays for
     one; `tend` makes them, on a connection of its own.
@@ -42,7 +42,9 @@ class Sqlite:
         "int": "INTEGER",
         "rowid": "INTEGER",
         "clustered": "WITHOUT ROWID",
+        "rewritten": "",
     }
+    instant = True
 
     def __init__(self, path: str) -> None:
         try:
@@ -82,6 +84,10 @@ class Sqlite:
         except _TROUBLE as error:
             raise _unavailable(error) from None
 
+    def among(self, sql: str, values: Iterable[Any]) -> list[Row]:
+        """See Engine."""
+        return self.each(f"{sql} = ?", ((value,) for value in values))
+
     def each(self, sql: str, parameters: Iterable[Sequence[Any]]) -> list[Row]:
         """See Engine."""
         try:
@@ -110,6 +116,9 @@ class Sqlite:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+
+    def lock(self, name: str, *, shared: bool = False) -> None:
+        """See Engine. A file has one writer at a time."""
 
     def hold(self) -> None:
         """See Engine."""

@@ -7,10 +7,11 @@ from typing import Self
 from mien.core.fold import Outcome
 from mien.errors import SettingsRefused
 from mien.store.sql.discards import DiscardReads, DiscardWrites
-from mien.store.sql.engine import Engine
+from mien.store.sql.engine import Engine, Limits
 from mien.store.sql.links import LinkReads, LinkWrites
 from mien.store.sql.messages import MessageReads, MessageWrites
 from mien.store.sql.migrate import migrate
+from mien.store.sql.postgres import Postgres
 from mien.store.sql.profiles import ProfileReads, ProfileWrites
 from mien.store.sql.sqlite import Sqlite
 from mien.store.sql.tenancy import TenancyReads, TenancyWrites
@@ -38,10 +39,16 @@ class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads
         migrate(db)
 
     @contextmanager
-    def begin(self) -> Iterator[SqlUnit]:
+    def begin(self, *, alone: bool = False) -> Iterator[SqlUnit]:
         """See Store."""
         with self.db.transaction():
+            self.db.lock("unit", shared=not alone)
             yield SqlUnit(self.db)
+
+    @property
+    def instant(self) -> bool:
+        """See Store."""
+        return self.db.instant
 
     def hold(self) -> None:
         """See Store."""
@@ -74,13 +81,17 @@ class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads
         self.close()
 
 
-def open_store(url: str) -> SqlStore:
-    """Open the store a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`.
+def open_store(url: str, limits: Limits | None = None) -> SqlStore:
+    """Open the store a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://…`.
 
     Raise SettingsRefused for any other URL, Unavailable when the database cannot be opened, and SchemaRefused
     when it was written by a newer program.
     """
-    scheme, found, path = url.partition(":///")
-    if not found or scheme != "sqlite" or not path:
-        raise SettingsRefused("The store must be given as sqlite:///FILE (a relative path) or sqlite:////FILE.")
-    return SqlStore(Sqlite(path))
+    scheme, _, place = url.partition("://")
+    if scheme in {"postgresql", "postgres"}:
+        return SqlStore(Postgres(url, limits or Limits()))
+    if scheme == "sqlite" and len(place) > 1 and place.startswith("/"):
+        return SqlStore(Sqlite(place[1:]))
+    raise SettingsRefused(
+        "The store must be given as sqlite:///FILE (a relative path), sqlite:////FILE, or postgresql://…."
+    )

@@ -17,7 +17,7 @@ CREATE TABLE profiles (
     traits $blob NOT NULL,
     identifiers $blob NOT NULL,
     activity $blob NOT NULL
-);
+) $rewritten;
 CREATE INDEX profiles_by_activity ON profiles (space, collection, last_at, profile_id)
     WHERE merged_into IS NULL;
 

@@ -1,0 +1,238 @@
+"""PostgreSQL 14 and newer: one database, any number of nodes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from typing import Any, ClassVar, TypeVar
+
+import psycopg
+from psycopg import Connection, RawCursor, errors
+from psycopg.types.numeric import Int8BinaryDumper
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from mien.errors import Contended, SettingsRefused, Unavailable
+from mien.store.sql.engine import Limits, Row
+
+_T = TypeVar("_T")
+
+OLDEST = 14
+RECONNECT_SECONDS = 1.0
+"""How long the pool tries by itself to replace a lost connection; after that the next who asks begins anew."""
+DOWN_SECONDS = 0.5
+"""How long nobody tries again after the database could not be reached: whoever asks is told so at once."""
+
+REWRITTEN = "WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)"
+"""For tables whose rows are written again and again: room for the new beside the old, tidied before much gathers."""
+
+_CONTENDED = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
+_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
+
+
+class ConnectionLost(Unavailable):
+    """The connection to the database was lost. What was being committed may be or may not be."""
+
+
+class _Here(threading.local):
+    """What one thread holds."""
+
+    connection: Connection[Row] | None = None
+    steady: ExitStack
+
+
+class Postgres:
+    """A database reached through a pool of connections; safe to use from several threads.
+
+    Statements are written as for SQLite: each `?` becomes `$1`, `$2`, …. What is read outside a transaction over a
+    lost connection is read again over a new one; a transaction is not repeated here.
+    """
+
+    words: ClassVar = {
+        "blob": "BYTEA",
+        "int": "BIGINT",
+        "rowid": "BIGINT",
+        "clustered": "",
+        "rewritten": REWRITTEN,
+    }
+    instant = False
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        self._limits = limits
+        self._here = _Here()
+        self._down_until = 0.0
+        self._reach(url)
+        self._pool: ConnectionPool[Connection[Row]] = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=limits.connections,
+            timeout=limits.wait,
+            reconnect_timeout=RECONNECT_SECONDS,
+            configure=self._configure,
+            kwargs={"autocommit": True, "cursor_factory": RawCursor, "prepare_threshold": 1},
+            open=True,
+            name="mien",
+        )
+
+    def _reach(self, url: str) -> None:
+        """Connect once by hand: a pool would only say that it waited in vain."""
+        try:
+            with psycopg.connect(url, connect_timeout=max(round(self._limits.wait), 2)) as connection:
+                version = connection.info.server_version // 10_000
+        except psycopg.ProgrammingError:
+            raise SettingsRefused("The store's address is not one that PostgreSQL understands.") from None
+        except psycopg.Error as error:
+            raise Unavailable(f"The database cannot be reached: {type(error).__name__}.") from None
+        if version < OLDEST:
+            raise SettingsRefused(f"This is PostgreSQL {version}; Mien needs {OLDEST} or newer.")
+
+    def _configure(self, connection: Connection[Row]) -> None:
+        """Set up a new connection: numbers in their binary form, and no statement that never ends."""
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+        for name, seconds in (
+            ("statement_timeout", self._limits.statement),
+            ("lock_timeout", self._limits.lock),
+            ("idle_in_transaction_session_timeout", self._limits.statement),
+        ):
+            connection.execute(f"SET {name} = {round(seconds * 1000)}".encode())
+
+    @contextmanager
+    def _pooled(self) -> Iterator[Connection[Row]]:
+        """Lend a connection, and hold it for all that this thread does meanwhile."""
+        if time.monotonic() < self._down_until:
+            raise Unavailable("The database cannot be reached.")
+        try:
+            connection = self._pool.getconn()
+        except PoolTimeout:
+            self._down_until = time.monotonic() + DOWN_SECONDS
+            raise Unavailable("The database cannot be reached, or all connections to it are in use.") from None
+        self._here.connection = connection
+        try:
+            with _explained(connection):
+                yield connection
+        finally:
+            self._here.connection = None
+            self._pool.putconn(connection)
+
+    def _ask(self, work: Callable[[Connection[Row]], _T]) -> _T:
+        """Do a piece of work that only reads, or is part of a transaction."""
+        connection: Connection[Row] | None = self._here.connection
+        if connection is not None:
+            with _explained(connection):
+                return work(connection)
+        try:
+            with self._pooled() as connection:
+                return work(connection)
+        except ConnectionLost:
+            self._pool.drain()  # the others are as old
+        with self._pooled() as connection:
+            return work(connection)
+
+    def value(self, sql: str, *parameters: Any) -> Any:
+        """See Engine."""
+        row = self._ask(lambda c: c.cursor(binary=True).execute(_numbered(sql), parameters).fetchone())
+        return row[0] if row is not None and len(row) == 1 else row
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """See Engine."""
+        return self._ask(lambda c: c.cursor(binary=True).execute(_numbered(sql), parameters).fetchall())
+
+    def among(self, sql: str, values: Iterable[Any]) -> list[Row]:
+        """See Engine."""
+        given = list(values)
+        return self.rows(f"{sql} = ANY(?)", (given,)) if given else []
+
+    def each(self, sql: str, parameters: Iterable[Sequence[Any]]) -> list[Row]:
+        """See Engine. All are sent before the first answer is awaited."""
+        given = list(parameters)
+        return self._ask(lambda c: list(_each(c, sql, given))) if given else []
+
+    def change(self, sql: str, parameters: Iterable[Sequence[Any]]) -> int:
+        """See Engine."""
+        given = list(parameters)
+        return self._ask(lambda c: _change(c, sql, given)) if given else 0
+
+    def script(self, sql: str) -> None:
+        """See Engine."""
+        self._ask(lambda c: c.execute(sql.encode()))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See Engine. What a transaction reads may change meanwhile; what it writes is guarded by versions."""
+        with self._pooled() as connection, connection.transaction():
+            yield
+
+    def lock(self, name: str, *, shared: bool = False) -> None:
+        """See Engine. What is locked is a number of the database's, in which schemas are told apart."""
+        way = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        self.rows(f"SELECT {way}(hashtextextended(current_schema() || '/mien/' || ?, 0))", (name,))
+
+    def hold(self) -> None:
+        """See Engine."""
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._pooled())
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            stack.callback(_end, connection)
+            self._here.steady = stack.pop_all()
+
+    def release(self) -> None:
+        """See Engine."""
+        self._here.steady.close()
+
+    def tables(self) -> set[str]:
+        """See Engine."""
+        return {name for (name,) in self.rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")}
+
+    def warm(self) -> None:
+        """See Engine. PostgreSQL keeps what is read; nothing is to be done."""
+
+    def tend(self) -> None:
+        """See Engine. Autovacuum does the upkeep."""
+
+    def check(self) -> list[str]:
+        """See Engine."""
+        invalid = self.rows(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace"
+        )
+        return [f"The index {name} is not valid: REINDEX it." for (name,) in invalid]
+
+    def close(self) -> None:
+        """See Engine."""
+        self._pool.close()
+
+
+@contextmanager
+def _explained(connection: Connection[Row]) -> Iterator[None]:
+    """Say in our words what went wrong."""
+    try:
+        yield
+    except _CONTENDED as error:
+        raise Contended(type(error).__name__) from None
+    except _TROUBLE as error:
+        kind = ConnectionLost if connection.closed else Unavailable
+        raise kind(f"The database cannot answer at the moment: {type(error).__name__}.") from None
+
+
+def _each(connection: Connection[Row], sql: str, parameters: list[Sequence[Any]]) -> list[Row]:
+    cursor = connection.cursor(binary=True)
+    cursor.executemany(_numbered(sql), parameters, returning=True)
+    return [row for result in cursor.results() for row in result]
+
+
+def _change(connection: Connection[Row], sql: str, parameters: list[Sequence[Any]]) -> int:
+    cursor = connection.cursor()
+    cursor.executemany(_numbered(sql), parameters)
+    return cursor.rowcount
+
+
+def _end(connection: Connection[Row]) -> None:
+    if not connection.closed:
+        connection.execute("COMMIT")
+
+
+@lru_cache(512)
+def _numbered(sql: str) -> bytes:
+    """Return a statement with `$1`, `$2`, … for each `?`."""
+    first, *rest = sql.split("?")
+    return (first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))).encode()
