@@ -31,12 +31,17 @@ def postgres() -> Iterator[str]:
     cluster.remove()
 
 
+def empty_store(request: pytest.FixtureRequest, folder: Path) -> str:
+    """Return the address of an empty store of the engine a fixture is asked for."""
+    if request.param == "sqlite":
+        return f"sqlite:///{folder / 'mien.db'}"
+    return new_schema(request.getfixturevalue("postgres"))
+
+
 @pytest.fixture(params=ENGINES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a store that is empty at first."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'mien.db'}"
-    return new_schema(request.getfixturevalue("postgres"))
+    return empty_store(request, tmp_path)
 
 
 @pytest.fixture
@@ -52,10 +57,12 @@ def store(open_again: Callable[[], SqlStore]) -> Iterator[SqlStore]:
         yield opened
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running Mien with many spaces."""
-    with running(tmp_path_factory.mktemp("server")) as started:
+@pytest.fixture(scope="session", params=ENGINES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running Mien with many spaces, over each engine."""
+    folder = tmp_path_factory.mktemp("server")
+    url = empty_store(request, folder)
+    with running(folder, store=url) as started:
         yield started
 
 

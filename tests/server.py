@@ -29,11 +29,11 @@ def free_port() -> int:
 class Server:
     """A process that serves, and can be killed and begun again."""
 
-    def __init__(self, folder: Path, spaces: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, spaces: dict[str, Any], store: str | None = None) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.store = f"sqlite:///{folder / 'mien.db'}"
+        self.store = store or f"sqlite:///{folder / 'mien.db'}"
         self.file = folder / "spaces.yaml"
         self.file.write_text(yaml.safe_dump({"spaces": spaces}))
         self.log = folder / "log.txt"
@@ -90,9 +90,10 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, *flags: str, **spaces: Any) -> Iterator[Server]:
+def running(folder: Path, *flags: str, store: str | None = None, **spaces: Any) -> Iterator[Server]:
     """Run a server with many spaces that admit every request, and with those given by name."""
-    server = Server(folder, {**{f"space-{n:03}": space(f"space-{n:03}", ADMITTED) for n in range(SPACES)}, **spaces})
+    many = {f"space-{n:03}": space(f"space-{n:03}", ADMITTED) for n in range(SPACES)}
+    server = Server(folder, {**many, **spaces}, store)
     server.start(*flags)
     try:
         yield server

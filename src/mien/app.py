@@ -9,7 +9,7 @@ from starlette.routing import Router
 
 from mien.dialects import segment
 from mien.settings import Settings
-from mien.store.sql import open_store
+from mien.store.sql import Limits, open_store
 from mien.web.gateway import Gateway
 from mien.web.health import health_routes
 from mien.web.limits import RateLimits
@@ -27,28 +27,44 @@ SECTIONS = (segment.SECTION,)
 
 def create_app(settings: Settings) -> Gateway:
     """Return the application. It opens the store at once, and starts the writer when it is started."""
-    store = open_store(settings.store)
+    limits = limits_of(settings)
+    store, watched = open_store(settings.store, limits), open_store(settings.store, limits)
+    reader = Reader(store, threads=settings.store_connections)
+    tenants = Tenants(watched)
     metrics = Metrics()
     queue = IngestQueue(
-        partial(spawn, url=settings.store, log_json=settings.log_json),
+        partial(spawn, url=settings.store, limits=limits, log_json=settings.log_json),
         metrics,
         max_bytes=settings.queue_bytes,
         patience=settings.patience,
     )
-    health = health_routes(store, queue, metrics)
+    health = health_routes(reader, queue, metrics)
     proxies = Proxies(settings.trusted_proxies)
-    dialect = segment.segment_routes(Reader(store), Tenants(store), RateLimits(), queue, proxies)
+    dialect = segment.segment_routes(reader, tenants, RateLimits(), queue, proxies)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         store.warm()
+        tenants.start()
         await queue.start()
         yield
         await queue.stop()
+        tenants.stop()
+        watched.close()
         store.close()
 
     routes = Routes([*dialect, *under("/segment", [segment.description_route(), *dialect]), *health])
     return Gateway(routes, Router(lifespan=lifespan).lifespan, metrics, access_log=settings.access_log)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return how this process uses its database."""
+    return Limits(
+        connections=settings.store_connections,
+        wait=settings.store_wait,
+        statement=settings.store_statement,
+        lock=settings.store_lock,
+    )
 
 
 def under(prefix: str, routes: Iterable[Route]) -> list[Route]:

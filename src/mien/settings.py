@@ -17,7 +17,25 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on.")] = 8800
-    store: Annotated[str, Meta(description="Where profiles are kept: sqlite:///FILE.")] = "sqlite:///mien.db"
+    store: Annotated[str, Meta(description="Where profiles are kept: sqlite:///FILE, or postgresql://….")] = (
+        "sqlite:///mien.db"
+    )
+    store_connections: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Connections to PostgreSQL that reads share; the writer has two of its own."),
+    ] = 8
+    store_wait: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Seconds to wait for a connection to PostgreSQL before answering 503."),
+    ] = 3.0
+    store_statement: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds after which PostgreSQL gives up a statement; answered with 503."),
+    ] = 10.0
+    store_lock: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds to wait in PostgreSQL for another writer before folding anew."),
+    ] = 3.0
     queue_bytes: Annotated[
         int,
         Meta(ge=1 << 20, description="Bytes that may wait for the writer before clients are told to wait."),

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 
 import structlog
+from msgspec.structs import replace
 
 from mien import clock, logs
 from mien.errors import Busy, Unavailable
@@ -21,7 +22,7 @@ from mien.services.ingest import settle
 from mien.services.retention import purge
 from mien.services.spaces import Catalog, read_catalog
 from mien.store.base import Store
-from mien.store.sql import open_store
+from mien.store.sql import Limits, open_store
 from mien.web.link import GREETING, Answer, Request, frame, read_request, take_frames
 
 log = structlog.get_logger("mien.writer")
@@ -34,23 +35,24 @@ PURGE_SECONDS = 60.0
 PURGE_MOMENT = 0.1
 
 
-def spawn(link: socket.socket, url: str, *, log_json: bool) -> BaseProcess:
+def spawn(link: socket.socket, url: str, *, limits: Limits, log_json: bool) -> BaseProcess:
     """Start a writer at the other end of `link`; it ends when the link is closed."""
     process = multiprocessing.get_context("spawn").Process(
-        target=run, args=(link, url, log_json), daemon=True, name="mien-writer"
+        target=run, args=(link, url, limits, log_json), daemon=True, name="mien-writer"
     )
     process.start()
     return process
 
 
-def run(link: socket.socket, url: str, log_json: bool) -> None:
+def run(link: socket.socket, url: str, limits: Limits, log_json: bool) -> None:
     """Serve a link until it is closed."""
     logs.set_up(as_json=log_json)
     # Ctrl-C reaches the whole process group; the writer ends after the server has let go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     stop = threading.Event()
-    with open_store(url) as store, open_store(url) as beside:
+    one = replace(limits, connections=1)
+    with open_store(url, one) as store, open_store(url, one) as beside:
         upkeep = threading.Thread(target=tend, args=(beside, stop), name="mien-upkeep", daemon=True)
         upkeep.start()
         try:

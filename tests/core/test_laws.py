@@ -81,11 +81,13 @@ def _people(store: SqlStore, *, names: bool) -> object:
             profile = store.profile(row.id)
             head = store.head(row.id)
             assert profile is not None
+            sheet = store.traits(row.id)
             assert head is not None
+            assert sheet is not None
             held = frozenset(Identifier(collection, kind, value) for kind, value in profile.identifiers)
             links = store.links("acme", head, beyond=None, limit=1000)
             found[held] = (
-                {key: value for key, value, _ in store.written_traits(row.id) or ()},
+                {key: bytes(value) for key, value in sheet.members().items()},
                 dict(profile.activity),
                 sorted(event.message for event in store.events(head, EventQuery(limit=1000))),
                 frozenset(_held(store, linked) for _, _, linked in links),

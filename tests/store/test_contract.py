@@ -124,12 +124,13 @@ def test_every_trait_knows_the_message_that_set_it(store: SqlStore) -> None:
         message(U1, id="m1", at=NOW, traits={"a": 1, "b": 1}),
         message(U1, id="m2", at=NOW + 1, traits={"b": 2}),
     )
-    written = store.written_traits(head_of(store).id)
-    assert written is not None
-    assert [(key, value, write.message, write.timestamp) for key, value, write in written] == [
+    sheet = store.traits_of("acme", U1)
+    assert sheet is not None
+    assert [(key, value, write.message, write.timestamp) for key, (value, write) in sheet.written().items()] == [
         ("a", b"1", "m1", NOW),
         ("b", b"2", "m2", NOW + 1),
     ]
+    assert store.traits_of("acme", user("user_id", "nobody")) is None
 
 
 def test_identifiers_come_newest_first(store: SqlStore) -> None:

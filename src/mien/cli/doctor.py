@@ -46,7 +46,8 @@ def _findings(flag: str | None) -> Iterator[tuple[str, str]]:
         return
     with opened as found:
         yield from _in_store(found)
-    yield from _around(Path(settings.store.partition(":///")[2]))
+    if settings.store.startswith("sqlite:"):
+        yield from _around(Path(settings.store.partition(":///")[2]))
 
 
 def _in_store(store: SqlStore) -> Iterator[tuple[str, str]]:

@@ -42,6 +42,20 @@ def find(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
     return profile
 
 
+def traits(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> TraitSheet:
+    """Return the traits of the profile that the first of these names finds; raise ProfileNotFound as `find` does."""
+    if space.retention.profiles is not None:
+        sheet = store.traits(find(store, space, names, now=now))
+        if sheet is not None:
+            return sheet
+    else:
+        for name in names:
+            sheet = store.traits_of(space.slug, name)
+            if sheet is not None:
+                return sheet
+    raise ProfileNotFound
+
+
 def head(store: Store, space: Space, profile: int, *, now: int) -> Head:
     """Return what a profile is; raise ProfileNotFound when it is gone or its time is over."""
     found = store.head(profile)

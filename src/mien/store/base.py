@@ -27,11 +27,14 @@ class TraitSheet(Struct, frozen=True):
     """The traits of a profile, without tombstones, in the byte order of their keys, ready to be answered with.
 
     `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, four bytes each,
-    the lowest first: a page of traits is a slice that nobody needs to understand.
+    the lowest first: a page of traits is a slice that nobody needs to understand. `places` and `writes`, in
+    MessagePack, are understood by `written`.
     """
 
     text: bytes
     ends: bytes
+    places: Raw = Raw(b"\x90")
+    writes: Raw = Raw(b"\x90")
 
     def __len__(self) -> int:
         return len(self.ends) // 4
@@ -49,6 +52,14 @@ class TraitSheet(Struct, frozen=True):
         """Return keys and the JSON text of their values."""
         return read_members(self.text)
 
+    def written(self) -> dict[str, tuple[bytes, Write]]:
+        """Return keys, the JSON text of their values, and the write that set each."""
+        writes, places = _decode_writes(self.writes), _decode_places(self.places)
+        return {
+            key: (bytes(value), writes[place])
+            for (key, value), place in zip(self.members().items(), places, strict=True)
+        }
+
 
 def read_members(text: bytes) -> dict[str, Raw]:
     """Return the keys in the inside of a JSON object, and the JSON text of their values."""
@@ -56,6 +67,8 @@ def read_members(text: bytes) -> dict[str, Raw]:
 
 
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_places = msgspec.msgpack.Decoder(list[int]).decode
+_decode_writes = msgspec.msgpack.Decoder(list[Write]).decode
 
 
 class Head(NamedTuple):
@@ -217,8 +230,8 @@ class Store(Protocol):
     def traits(self, profile: int) -> TraitSheet | None:
         """Return the traits of a profile; None when there is no such profile."""
 
-    def written_traits(self, profile: int) -> list[tuple[str, bytes, Write]] | None:
-        """Return the traits of a profile with the write that set each, in the byte order of their keys."""
+    def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
+        """Return the traits of the profile an identifier names, in one look; None when it names none."""
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """Return the identifiers of a profile, the newest first, ties by type and value."""

@@ -5,13 +5,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mien.errors import MienError
-from mien.store.base import Store
 from mien.web.metrics import Metrics
 from mien.web.queue import IngestQueue
+from mien.web.reader import Reader
 from mien.web.routing import READ, Endpoint, Handler, MethodNotAllowed, Route
 
 
-def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Route]:
+def health_routes(reader: Reader, queue: IngestQueue, metrics: Metrics) -> list[Route]:
     """Return `/livez`, `/readyz` and `/metrics`."""
 
     async def livez(_: Request) -> Response:
@@ -20,7 +20,7 @@ def health_routes(store: Store, queue: IngestQueue, metrics: Metrics) -> list[Ro
     async def readyz(_: Request) -> Response:
         wrong = {}
         try:
-            store.revision()
+            await reader.ask(lambda store: store.revision())
         except MienError as error:
             wrong["store"] = str(error)
         if not queue.ready:

@@ -13,12 +13,10 @@ from mien.dialects.segment import ask, render
 from mien.dialects.segment.auth import space_of
 from mien.dialects.segment.names import CONSENT, lookups, segment_id
 from mien.dialects.segment.settings import DIALECT, space_id
-from mien.errors import ProfileNotFound
 from mien.services import lookup
-from mien.store.base import EventQuery, HeldIdentifier, read_members
+from mien.store.base import EventQuery, HeldIdentifier, Store, read_members
 from mien.web.limits import RateLimits
 from mien.web.proxies import Proxies
-from mien.web.reader import Reader
 from mien.web.routing import header, parameter
 from mien.web.tenants import Tenants
 
@@ -39,20 +37,16 @@ class Asked(NamedTuple):
 class Profiles:
     """The Profile API."""
 
-    def __init__(self, reader: Reader, tenants: Tenants, limits: RateLimits, proxies: Proxies) -> None:
+    def __init__(self, tenants: Tenants, limits: RateLimits, proxies: Proxies) -> None:
         self._proxies = proxies
-        self._reader = reader
         self._tenants = tenants
         self._limits = limits
 
-    async def traits(self, request: Request) -> Response:
+    def traits(self, store: Store, request: Request) -> Response:
         """Answer with a page of traits."""
         asked = self._asked(request)
         question = ask.traits(asked.query)
-        profile = self._find(asked)
-        sheet = self._reader.store().traits(profile)
-        if sheet is None:
-            raise ProfileNotFound
+        sheet = lookup.traits(store, asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
         page = (
             lookup.TraitPage(b"", "")
             if question.chosen  # audiences and computed traits: there are none yet
@@ -63,15 +57,14 @@ class Profiles:
         cursor = self._cursor(request, asked, page.next, question.limit)
         if not question.verbose:
             return render.traits(page.text, cursor)
-        written = {key: (value, write) for key, value, write in self._reader.store().written_traits(profile) or ()}
-        return render.verbose_traits(read_members(page.text), written, cursor)
+        return render.verbose_traits(read_members(page.text), sheet.written(), cursor)
 
-    async def external_ids(self, request: Request) -> Response:
+    def external_ids(self, store: Store, request: Request) -> Response:
         """Answer with a page of identifiers, the newest first."""
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.PAGES)
         kinds = [kind for kind in asked.query.get("include", "").split(",") if kind]
-        rows = self._reader.store().identifiers(self._find(asked))
+        rows = store.identifiers(_find(store, asked))
         rows = [row for row in rows if not kinds or row.type in kinds]
         start = self._start_of(asked, rows, asked.query.get("next", ""))
         following = rows[start + limit :][:1]
@@ -91,12 +84,11 @@ class Profiles:
     def _mapping_id(self, asked: Asked, row: HeldIdentifier) -> str:
         return ask.mapping_id(asked.space.slug, asked.collection, row)
 
-    async def events(self, request: Request) -> Response:
+    def events(self, store: Store, request: Request) -> Response:
         """Answer with a page of events from the window the space serves."""
         asked = self._asked(request)
         question = ask.events(asked.query)
-        store = self._reader.store()
-        whole = lookup.head(store, asked.space, self._find(asked), now=asked.now)
+        whole = lookup.head(store, asked.space, _find(store, asked), now=asked.now)
         query = EventQuery(
             after=question.after,
             before=question.before,
@@ -112,32 +104,31 @@ class Profiles:
             following = ask.event_cursor(shown[-1].place.timestamp, shown[-1].message)
         return render.events(shown, whole, self._cursor(request, asked, following, question.limit))
 
-    async def metadata(self, request: Request) -> Response:
+    def metadata(self, store: Store, request: Request) -> Response:
         """Answer with when a profile began, was last touched, and expires."""
         asked = self._asked(request)
-        whole = lookup.head(self._reader.store(), asked.space, self._find(asked), now=asked.now)
+        whole = lookup.head(store, asked.space, _find(store, asked), now=asked.now)
         return render.metadata(whole, asked.space.expires_at(whole.last.at))
 
-    async def links(self, request: Request) -> Response:
+    def links(self, store: Store, request: Request) -> Response:
         """Answer with a page of the accounts of a user, or of the users of an account, oldest link first."""
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.LINKS)
         beyond = ask.read_pair(asked.query.get("next", ""))
-        store = self._reader.store()
-        whole = lookup.head(store, asked.space, self._find(asked), now=asked.now)
+        whole = lookup.head(store, asked.space, _find(store, asked), now=asked.now)
         rows = lookup.links(store, asked.space, whole, beyond=beyond, limit=limit + 1, now=asked.now)
         other = USERS if asked.collection == ACCOUNTS else ACCOUNTS
         shown = [(other, held) for _, held in rows[:limit] if held]
         following = ask.pair_cursor(*rows[limit - 1][0][:2]) if len(rows) > limit else ""
         return render.links(shown, self._cursor(request, asked, following, limit))
 
-    async def recent(self, request: Request) -> Response:
+    def recent(self, store: Store, request: Request) -> Response:
         """Answer with a page of profiles, those touched last first."""
         asked = self._asked(request)
         limit = ask.limit(asked.query, *ask.PAGES)
         beyond, offset = ask.recent(asked.query)
         rows = lookup.recent(
-            self._reader.store(),
+            store,
             asked.space,
             asked.collection,
             beyond=beyond,
@@ -157,12 +148,6 @@ class Profiles:
         identifier = parameter(request, "identifier")
         return Asked(space, collection, identifier, ask.read_query(request.scope["query_string"]), clock.now())
 
-    def _find(self, asked: Asked) -> int:
-        """Return the profile that the identifier in the path names."""
-        return lookup.find(
-            self._reader.store(), asked.space, lookups(asked.collection, asked.identifier), now=asked.now
-        )
-
     def _cursor(self, request: Request, asked: Asked, following: str, limit: int) -> dict[str, object]:
         """Return the cursor of a page, with the address of the next one as the seed shows it."""
         if not following:
@@ -174,3 +159,8 @@ class Profiles:
             f"?%3Acollection={asked.collection}&{identifier}%3Anamespace={render.quoted(space_id(asked.space))}"
         )
         return render.next_page(following, limit, url, asked.query)
+
+
+def _find(store: Store, asked: Asked) -> int:
+    """Return the profile that the identifier in the path names."""
+    return lookup.find(store, asked.space, lookups(asked.collection, asked.identifier), now=asked.now)

@@ -17,7 +17,7 @@ from mien.errors import NotFound
 from mien.web.limits import RateLimits
 from mien.web.proxies import Proxies
 from mien.web.queue import IngestQueue
-from mien.web.reader import Reader
+from mien.web.reader import Answer, Reader
 from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler, Route
 from mien.web.tenants import Tenants
 
@@ -36,11 +36,11 @@ def segment_routes(
     reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue, proxies: Proxies
 ) -> list[Route]:
     """Return all routes of this dialect."""
-    profiles = Profiles(reader, tenants, limits, proxies)
+    profiles = Profiles(tenants, limits, proxies)
     tracking = Tracking(tenants, queue, proxies)
 
-    def read(path: str, handler: Handler) -> Route:
-        return Route(path, Endpoint(handler, profile_error, READ))
+    def read(path: str, answer: Answer, *, one_look: bool = False) -> Route:
+        return Route(path, Endpoint(reader.serving(answer, one_look=one_look), profile_error, READ))
 
     def write(path: str, handler: Handler, methods: frozenset[str] = WRITE) -> Route:
         return Route(path, _CORS(Endpoint(handler, tracking_error, methods)))
@@ -61,7 +61,7 @@ def segment_routes(
         one = f"{everybody}/{{identifier}}"
         routes += [
             read(everybody, profiles.recent),
-            read(f"{one}/traits", profiles.traits),
+            read(f"{one}/traits", profiles.traits, one_look=True),
             read(f"{one}/external_ids", profiles.external_ids),
             read(f"{one}/events", profiles.events),
             read(f"{one}/metadata", profiles.metadata),

@@ -87,7 +87,7 @@ _read_identifiers = msgpack.Decoder(list[tuple[str, str, Held]]).decode
 def read_sheet(document: bytes) -> TraitSheet:
     """Return keys and values of the traits."""
     sheet = _read_sheet(document)
-    return TraitSheet(sheet.text, sheet.ends)
+    return TraitSheet(sheet.text, sheet.ends, sheet.places, sheet.writes)
 
 
 class KeptTraits(Mapping[str, Trait]):

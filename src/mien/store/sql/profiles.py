@@ -7,7 +7,6 @@ from mien.core.fold import Outcome, State
 from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
-from mien.core.traits import Write
 from mien.errors import Contended
 from mien.store.base import Head, HeldIdentifier, Recent, TraitSheet
 from mien.store.sql import documents
@@ -42,14 +41,13 @@ class ProfileReads:
         document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
         return None if document is None else documents.read_sheet(document)
 
-    def written_traits(self, profile: int) -> list[tuple[str, bytes, Write]] | None:
+    def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
         """See Store."""
-        document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
-        if document is None:
-            return None
-        return [
-            (key, trait.value, trait.write) for key, trait in documents.read_traits(document).items() if trait.value
-        ]
+        document = self.db.value(
+            "SELECT traits FROM profiles WHERE profile_id = (SELECT profile_id FROM identifiers WHERE key = ?)",
+            identifier_key(space, identifier),
+        )
+        return None if document is None else documents.read_sheet(document)
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """See Store."""
