@@ -4,6 +4,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from mien import __version__
 from mien.cli import apply, discards, doctor, profile, serve, source, token
@@ -35,5 +36,5 @@ def main() -> None:
     try:
         app()
     except MienError as error:
-        Console(stderr=True).print(f"[red]mien:[/red] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]mien:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

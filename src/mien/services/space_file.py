@@ -1,17 +1,16 @@
 """The settings of a space as they stand in a file, and what they mean."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import limits
-import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from mien.core.fold import Policy
 from mien.core.identity import Rules, TypeRule, compiled, preset
 from mien.core.space import DAY, Retention, Space
-from mien.errors import SettingsRefused
+from mien.services.fault import Fault, at, convert
 
 _DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d|w|y|seconds?|minutes?|hours?|days?|weeks?|years?)")
 _UNITS = {"s": DAY // 86_400, "m": DAY // 1440, "h": DAY // 24, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
@@ -59,39 +58,46 @@ class _SpaceFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 def space_of(slug: str, document: Mapping[str, Any]) -> Space:
-    """Return the space a document describes; raise SettingsRefused with the place and the reason."""
+    """Return the space a document describes; raise Fault with the path in the document and the reason."""
     dialects = document.get("dialects", {})
     plain = {key: value for key, value in document.items() if key != "dialects"}
-    try:
-        given = msgspec.convert(plain, _SpaceFile)
-        return Space(
-            slug=slug,
-            name=given.name or slug,
-            policy=Policy(rules=_rules(given.identity), max_traits=given.traits.limit),
-            retention=_retention(given.retention),
-            rate_limits={dialect: _rate(rate) for dialect, rate in given.rate_limits.items()},
-            dialects=dialects,
-        )
-    except (msgspec.ValidationError, ValueError) as error:
-        raise SettingsRefused(f"In space `{slug}`: {error}") from None
+    given = convert(plain, _SpaceFile)
+    return Space(
+        slug=slug,
+        name=given.name or slug,
+        policy=Policy(rules=_rules(given.identity), max_traits=given.traits.limit),
+        retention=_retention(given.retention),
+        rate_limits=_rates(given.rate_limits),
+        dialects=dialects,
+    )
 
 
 def _retention(given: _RetentionFile) -> Retention:
-    keep = Retention(
-        events=duration(given.events),
-        served_events=duration(given.served_events),
-        profiles=duration(given.profiles),
-    )
-    if keep.events is not None and keep.events < DAY:
-        raise ValueError("`retention.events` must be a day or more: repetitions are recognised as long")
-    return keep
+    keep = {}
+    for name, text in structs.asdict(given).items():
+        with at("retention", name):
+            keep[name] = duration(text)
+    if keep["events"] is not None and keep["events"] < DAY:
+        raise Fault("must be a day or more: repetitions are recognised as long", "retention", "events")
+    return Retention(**keep)
+
+
+def _rates(given: Mapping[str, str]) -> dict[str, str | None]:
+    rates = {}
+    for dialect, text in given.items():
+        with at("rate_limits", dialect):
+            rates[dialect] = _rate(text)
+    return rates
 
 
 def _rules(given: _IdentityFile) -> Rules:
     base = preset(given.preset)
-    other = _type_rule("other", given.other, base.other)
-    own = {t: _type_rule(t, rule, base.types.get(t, other)) for t, rule in given.types.items()}
-    types = {**base.types, **own}
+    with at("identity", "other"):
+        other = _type_rule(given.other, base.other)
+    types = dict(base.types)
+    for name, rule in given.types.items():
+        with at("identity", "types", name):
+            types[name] = _type_rule(rule, base.types.get(_type_name(name), other))
     return Rules(
         types=types,
         other=other,
@@ -101,26 +107,32 @@ def _rules(given: _IdentityFile) -> Rules:
     )
 
 
-def _type_rule(name: str, given: _TypeFile, base: TypeRule) -> TypeRule:
-    if not re.fullmatch(r"[a-z0-9_.]{1,100}", name):
-        raise ValueError(f"`identity.types`: `{name}` has other than lower-case letters, digits, `_` and `.`")
-    patterns = tuple(base.patterns if given.blocked_patterns is None else given.blocked_patterns)
-    for pattern in patterns:
-        try:
-            compiled(pattern)
-        except ValueError as error:
-            raise ValueError(f"`identity.types.{name}.blocked_patterns`: `{pattern}`: {error}") from None
+def _type_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_.]{1,100}", text):
+        raise ValueError("cannot name a type: use lower-case letters, digits, `_` and `.`, at most 100")
+    return text
+
+
+def _type_rule(given: _TypeFile, base: TypeRule) -> TypeRule:
     return TypeRule(
         limit=base.limit if given.limit is None else given.limit,
         period=base.period if given.period is None else _period(given.period),
         priority=base.priority if given.priority is None else given.priority,
         blocked=base.blocked if given.blocked is None else frozenset(given.blocked),
-        patterns=patterns,
+        patterns=base.patterns if given.blocked_patterns is None else _patterns(given.blocked_patterns),
     )
 
 
+def _patterns(given: Sequence[str]) -> tuple[str, ...]:
+    for position, pattern in enumerate(given):
+        with at("blocked_patterns", position):
+            compiled(pattern)
+    return tuple(given)
+
+
 def _period(text: str) -> int | None:
-    return _PERIODS[text] if text in _PERIODS else duration(text)
+    with at("period"):
+        return _PERIODS[text] if text in _PERIODS else duration(text)
 
 
 def duration(text: str) -> int | None:
@@ -142,5 +154,5 @@ def _rate(text: str) -> str | None:
     try:
         limits.parse(text)
     except ValueError:
-        raise ValueError(f"`rate_limits`: `{text}` is not a rate: write `100/second` or `unlimited`") from None
+        raise ValueError(f"`{text}` is not a rate: write `100/second` or `unlimited`") from None
     return text
