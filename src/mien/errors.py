@@ -36,6 +36,14 @@ class ProfileNotFound(NotFound):
     """No profile answers to this identifier."""
 
 
+class NotMerged(NotFound):
+    """This profile was not absorbed by another."""
+
+
+class CannotUnmerge(MienError):
+    """The merge cannot be undone: it was made before Mien kept what that needs."""
+
+
 class SettingsRefused(MienError):
     """The settings contradict themselves or cannot be read; nothing was changed."""
 

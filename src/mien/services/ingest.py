@@ -3,17 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mien.core.fold import Loss, State, fold
 from mien.core.message import Discard, Message, Submission
 from mien.core.space import Space
-from mien.errors import Busy, Contended
+from mien.services.transact import transact
 from mien.store.base import Store, Unit
-
-ATTEMPTS = 5
-"""How often a batch is folded because another writer was there first."""
-SHARED_ATTEMPTS = 3
-"""How many of these let others write at the same time."""
 
 
 class Receipt(Struct, frozen=True, array_like=True):
@@ -38,13 +34,7 @@ def settle(
     """
     messages = [message for submission in submissions for message in submission.messages]
     discards = [discard for submission in submissions for discard in submission.discards]
-    for attempt in range(ATTEMPTS):
-        try:
-            with store.begin(alone=attempt >= SHARED_ATTEMPTS) as unit:
-                return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
-        except Contended:
-            continue
-    raise Busy
+    return transact(store, lambda unit: _take_in(unit, messages, discards, spaces, now=now, ids=ids))
 
 
 def _take_in(
@@ -57,7 +47,7 @@ def _take_in(
     ids: Iterator[int],
 ) -> Receipt:
     known = [message for message in messages if message.space in spaces]
-    fresh = unit.unseen(known)
+    fresh = [_canonical(message, spaces[message.space]) for message in unit.unseen(known)]
     more: list[Discard] = []
     for slug, part in _by_space(fresh).items():
         space = spaces[slug]
@@ -72,6 +62,12 @@ def _take_in(
         duplicates=len(known) - len(fresh),
         discarded=len(discards) + len(homeless) + len(more),
     )
+
+
+def _canonical(message: Message, space: Space) -> Message:
+    """Return a message with its identifiers as they are kept."""
+    identifiers = tuple(space.policy.rules.canonical(i) for i in message.identifiers)
+    return message if identifiers == message.identifiers else replace(message, identifiers=identifiers)
 
 
 def _by_space(messages: Sequence[Message]) -> dict[str, list[Message]]:

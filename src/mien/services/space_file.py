@@ -1,14 +1,16 @@
 """The settings of a space as they stand in a file, and what they mean."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import limits
 from msgspec import Meta, Struct, field, structs
+from msgspec.structs import replace
 
 from mien.core.fold import Policy
-from mien.core.identity import Rules, TypeRule, compiled, preset
+from mien.core.presets import PRESETS, preset
+from mien.core.rules import Login, Logout, Rules, TypeRule, compiled
 from mien.core.space import DAY, Retention, Space
 from mien.services.fault import Fault, at, convert
 
@@ -25,15 +27,23 @@ class _TypeFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     priority: int | None = None
     blocked: list[str] | None = None
     blocked_patterns: list[str] | None = None
+    unique: bool | None = None
+    login: bool | None = None
+    immutable: bool | None = None
+    fold_case: bool | None = None
 
 
 class _IdentityFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    preset: Literal["segment"] = "segment"
+    preset: Literal[tuple(PRESETS)] = "segment"  # type: ignore[valid-type]
     types: dict[str, _TypeFile] = {}
     other: _TypeFile = field(default_factory=_TypeFile)
-    auto_add: bool = True
+    auto_add: bool | None = None
     max_merges: Count | None = None
     max_identifiers: Count | None = None
+    nobody: list[str] | None = None
+    merge: bool | None = None
+    on_login: Login | None = None
+    on_logout: Logout | None = None
 
 
 class _TraitsFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -98,13 +108,18 @@ def _rules(given: _IdentityFile) -> Rules:
     for name, rule in given.types.items():
         with at("identity", "types", name):
             types[name] = _type_rule(rule, base.types.get(_type_name(name), other))
-    return Rules(
-        types=types,
-        other=other,
-        auto_add=given.auto_add,
-        max_merges=base.max_merges if given.max_merges is None else given.max_merges,
-        max_identifiers=base.max_identifiers if given.max_identifiers is None else given.max_identifiers,
-    )
+    names = ("auto_add", "max_merges", "max_identifiers", "merge", "on_login", "on_logout")
+    rules = replace(base, types=types, other=other, **_given(given, names))
+    if given.nobody is not None:
+        rules = replace(rules, nobody=frozenset("_".join(value.lower().split()) for value in given.nobody))
+    for path, reason in rules.contradictions():
+        raise Fault(reason, "identity", *path)
+    return rules
+
+
+def _given(settings: Struct, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the settings that stand in the file."""
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
 
 
 def _type_name(text: str) -> str:
@@ -114,10 +129,10 @@ def _type_name(text: str) -> str:
 
 
 def _type_rule(given: _TypeFile, base: TypeRule) -> TypeRule:
-    return TypeRule(
-        limit=base.limit if given.limit is None else given.limit,
+    rule = replace(base, **_given(given, ("limit", "priority", "unique", "login", "immutable", "fold_case")))
+    return replace(
+        rule,
         period=base.period if given.period is None else _period(given.period),
-        priority=base.priority if given.priority is None else given.priority,
         blocked=base.blocked if given.blocked is None else frozenset(given.blocked),
         patterns=base.patterns if given.blocked_patterns is None else _patterns(given.blocked_patterns),
     )

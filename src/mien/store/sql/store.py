@@ -5,19 +5,23 @@ from contextlib import contextmanager
 from typing import Self
 
 from mien.core.fold import Outcome
+from mien.core.story import Unmerge
+from mien.core.unmerge import Family, Split
 from mien.errors import SettingsRefused
 from mien.store.sql.discards import DiscardReads, DiscardWrites
 from mien.store.sql.engine import Engine, Limits
-from mien.store.sql.links import LinkReads, LinkWrites
-from mien.store.sql.messages import MessageReads, MessageWrites
+from mien.store.sql.erasure import ErasureReads, ErasureWrites
+from mien.store.sql.history import HistoryReads, HistoryWrites
+from mien.store.sql.links import LinkReads
+from mien.store.sql.messages import MessageReads
 from mien.store.sql.migrate import migrate
 from mien.store.sql.postgres import Postgres
-from mien.store.sql.profiles import ProfileReads, ProfileWrites
+from mien.store.sql.profiles import ProfileReads
 from mien.store.sql.sqlite import Sqlite
 from mien.store.sql.tenancy import TenancyReads, TenancyWrites
 
 
-class SqlUnit(ProfileWrites, MessageWrites, LinkWrites, DiscardWrites, TenancyWrites):
+class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
     """See Unit."""
 
     def __init__(self, db: Engine) -> None:
@@ -28,10 +32,18 @@ class SqlUnit(ProfileWrites, MessageWrites, LinkWrites, DiscardWrites, TenancyWr
         self.write_profiles(space, outcome)
         self.write_messages(outcome.entries)
         self.write_links(outcome.links)
+        self.write_absorptions(outcome.absorptions)
         self.record(outcome.discards)
 
+    def write_split(self, space: str, family: Family, split: Split, unmerge: Unmerge) -> None:
+        """See Unit."""
+        self.unpick(family)
+        self.free(family.today, split.freed)
+        self.write(space, split.outcome)
+        self.write_unmerge(unmerge)
 
-class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads):
+
+class SqlStore(ProfileReads, MessageReads, LinkReads, HistoryReads, DiscardReads, ErasureReads, TenancyReads):
     """See Store. Opening one brings the schema up to date."""
 
     def __init__(self, db: Engine) -> None:
