@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mien import __version__
-from mien.cli import apply, discards, doctor, profile, serve, source, token
+from mien.cli import apply, discards, doctor, forget, profile, serve, source, token
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app.command("export")(apply.export)
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
 app.add_typer(profile.app, name="profile")
+app.command("forget")(forget.forget)
+app.command("deletions")(forget.deletions)
+app.add_typer(forget.suppression, name="suppression")
 app.command("discards")(discards.discards)
 app.command("doctor")(doctor.doctor)
 

@@ -30,8 +30,8 @@ class Split(Struct, frozen=True, kw_only=True):
     """What undoing a merge changes, beside the outcome of telling it again.
 
     `merge` is what was undone, and `came` are the profiles that hold the two from now on. `freed` are identifiers
-    that nobody owns any more. `unkept` are the keys of traits that were set since by messages that are no longer kept:
-    they are as they were at the merge.
+    that nobody owns any more. `unkept` are the keys of traits that were set since by messages no longer kept: they
+    are as they were at the merge.
     """
 
     outcome: Outcome

@@ -286,8 +286,11 @@ class Store(Protocol):
     def history(self, head: Head) -> list[Account]:
         """Return how a profile became one of several, and how that was undone, in the order in which it happened."""
 
-    def entry(self, head: Head, at: int, message: str) -> Entry | None:
-        """Return a message of a profile as it is kept, by its timestamp and id; None when it is no longer."""
+    def entry(self, space: str, head: Head, message: str, *, at: int | None = None) -> Entry | None:
+        """Return a message of a profile as it is kept; None when it is no longer.
+
+        With its timestamp it is found at once; without, all the profile's messages are looked at.
+        """
 
     def deletions(self, space: str, *, limit: int) -> list[Deletion]:
         """Return the proofs of deletions, the latest first."""

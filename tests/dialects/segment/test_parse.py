@@ -56,7 +56,7 @@ def reasons(*items: Any) -> list[str]:
         ({}, set()),
         ({"anonymousId": "a1"}, {("anonymous_id", "a1")}),
         ({"anonymousId": None}, set()),
-        ({"traits": {"email": "A@B.c"}}, {("email", "a@b.c")}),
+        ({"traits": {"email": "A@B.c"}}, {("email", "A@B.c")}),
         (
             {"context": {"traits": {"email": "a@b.c", "crossDomainId": "x1"}}},
             {("email", "a@b.c"), ("cross_domain_id", "x1")},

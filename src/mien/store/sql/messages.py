@@ -60,15 +60,16 @@ class MessageReads:
         )
         return Place(timestamp, rows[0][0], key) if rows else None
 
-    def entry(self, head: Head, at: int, message: str) -> Entry | None:
+    def entry(self, space: str, head: Head, message: str, *, at: int | None = None) -> Entry | None:
         """See Store."""
+        key = message_key(space, message)
+        first, last = (_FIRST.timestamp, _LAST.timestamp) if at is None else (at, at)
         found = self.db.each(
-            "SELECT profile_id, space, timestamp, received_order, event, body FROM messages"
-            " WHERE profile_id = ? AND shown = ? AND timestamp = ?",
-            [(profile, shown, at) for profile in (head.id, *head.members) for shown in (0, 1)],
+            "SELECT profile_id, timestamp, received_order, event, body FROM messages"
+            " WHERE profile_id = ? AND shown = ? AND timestamp BETWEEN ? AND ? AND key = ?",
+            [(profile, shown, first, last, key) for profile in (head.id, *head.members) for shown in (0, 1)],
         )
-        kept = (_entry(space, profile, tuple(row)) for profile, space, *row in found)
-        return next((entry for entry in kept if entry.message.id == message), None)
+        return next((_entry(space, profile, tuple(row)) for profile, *row in found), None)
 
 
 class MessageWrites:
