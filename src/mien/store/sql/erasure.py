@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from mien.core.deletion import Deletion, Erased, Suppression
-from mien.core.fold import SUPPRESSED
+from mien.core.fold import NOBODY, SUPPRESSED
 from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
@@ -72,7 +72,13 @@ class ErasureWrites:
             " (SELECT other_id, at, kind, profile_id FROM history WHERE profile_id = ?)",
             ids,
         )
-        self.db.change("DELETE FROM seen WHERE key IN (SELECT key FROM messages WHERE profile_id = ?)", ids)
+        # Their ids stay known until they are old: who was forgotten does not come back with what is sent again.
+        self.db.change(
+            "INSERT INTO messages (profile_id, shown, timestamp, received_order, key, space, aged_at, event, body)"
+            f" SELECT {NOBODY}, 0, 0, received_order, key, space, aged_at, NULL, key FROM messages"
+            " WHERE profile_id = ? ON CONFLICT DO NOTHING",
+            ids,
+        )
         self.db.change(
             "DELETE FROM links WHERE (profile_id, linked_id) IN"
             " (SELECT linked_id, profile_id FROM links WHERE profile_id = ?)",
