@@ -52,6 +52,18 @@ class SchemaRefused(MienError):
     """The database was written by a newer Mien than this one."""
 
 
+class CopyRefused(MienError):
+    """The store cannot be copied there."""
+
+
+class CopyUnfinished(MienError):
+    """The store holds a part of another one: run the same `mien copy` again until it is finished."""
+
+
+class CopyDiffers(MienError):
+    """The copy does not hold what the store holds."""
+
+
 class RetryLater(MienError):
     """The request was not taken in; send it again after `retry_after` seconds."""
 

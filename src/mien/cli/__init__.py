@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mien import __version__
-from mien.cli import apply, discards, doctor, forget, profile, serve, source, token
+from mien.cli import apply, copy, discards, doctor, forget, migrate, profile, serve, source, token
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command("forget")(forget.forget)
 app.command("deletions")(forget.deletions)
 app.add_typer(forget.suppression, name="suppression")
 app.command("discards")(discards.discards)
+app.command("migrate")(migrate.migrate_)
+app.command("copy")(copy.copy)
 app.command("doctor")(doctor.doctor)
 
 

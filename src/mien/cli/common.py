@@ -25,6 +25,9 @@ StoreOption = Annotated[
     ),
 ]
 
+PATIENT = Limits(statement=0, lock=0)
+"""For work that takes as long as it takes."""
+
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 250)
 
 

@@ -44,7 +44,7 @@ class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
 
 
 class SqlStore(ProfileReads, MessageReads, LinkReads, HistoryReads, DiscardReads, ErasureReads, TenancyReads):
-    """See Store. Opening one brings the schema up to date."""
+    """See Store. Making one brings the schema up to date."""
 
     def __init__(self, db: Engine) -> None:
         self.db = db
@@ -94,16 +94,30 @@ class SqlStore(ProfileReads, MessageReads, LinkReads, HistoryReads, DiscardReads
 
 
 def open_store(url: str, limits: Limits | None = None) -> SqlStore:
-    """Open the store a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://…`.
+    """Open the store a URL names, and bring its schema up to date.
 
-    Raise SettingsRefused for any other URL, Unavailable when the database cannot be opened, and SchemaRefused
-    when it was written by a newer program.
+    Raise as `open_engine` does, SchemaRefused when it was written by a newer program, and CopyUnfinished when it
+    holds only a part of another store.
+    """
+    db = open_engine(url, limits)
+    try:
+        return SqlStore(db)
+    except BaseException:
+        db.close()
+        raise
+
+
+def open_engine(url: str, limits: Limits | None = None, *, create: bool = True) -> Engine:
+    """Open the database a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://…`.
+
+    Nothing is migrated, and a file that is not there is made only with `create`. Raise SettingsRefused for any
+    other URL, and Unavailable when the database cannot be opened.
     """
     scheme, _, place = url.partition("://")
     if scheme in {"postgresql", "postgres"}:
-        return SqlStore(Postgres(url, limits or Limits()))
+        return Postgres(url, limits or Limits())
     if scheme == "sqlite" and len(place) > 1 and place.startswith("/"):
-        return SqlStore(Sqlite(place[1:]))
+        return Sqlite(place[1:], create=create)
     raise SettingsRefused(
         "The store must be given as sqlite:///FILE (a relative path), sqlite:////FILE, or postgresql://…."
     )
