@@ -88,6 +88,9 @@ class Person:
         return {one.message.id for one in self.told()}
 
 
+Story = list[Told | Removed | Person]
+
+
 class World:
     """All people of a space."""
 
@@ -157,13 +160,18 @@ class World:
         root = next(p for p in self.people if born in {one.born for one in p.people()})
         today = set(root.identifiers())
         cast: list[Person] = []
-        since: list[Told] = []
+        since: Story = []
         survivor = self._take_apart(root, born, cast, since)
         absorbed = next(p for p in cast if p.born == born)
         absorbed.apart.add(survivor)
         next(p for p in cast if p.born == survivor).apart.add(born)
         for one in since:
-            if one.message.kind == Kind.ALIAS:
+            if isinstance(one, Removed):
+                leave(cast, {one.identifier})
+            elif isinstance(one, Person):
+                leave(cast, set(one.identifiers()))
+                cast.append(one)
+            elif one.message.kind == Kind.ALIAS:
                 holder = next((p for p in cast if set(one.claimed) & set(p.identifiers())), cast[0])
                 holder.story.append(one)
             else:
@@ -176,10 +184,13 @@ class World:
         for person in [*one_side.people(), *other_side.people()]:
             person.apart -= {survivor, born}
         if forever:
-            one_side.apart.add(other_side.born)
-            other_side.apart.add(one_side.born)
+            for one, other in ((one_side, other_side), (other_side, one_side)):
+                for person in one.people():
+                    person.apart |= _all(other)
 
-    def _take_apart(self, person: Person, born: int, cast: list[Person], since: list[Told]) -> int:
+    def _take_apart(
+        self, person: Person, born: int, cast: list[Person], since: "list[Told | Removed | Person]"
+    ) -> int:
         """Put a person as it was before the join, and whoever joined since, into `cast`; return who was joined."""
         at = next(n for n, part in enumerate(person.story) if isinstance(part, Person) and born in _all(part))
         joined = person.story[at]
@@ -195,8 +206,7 @@ class World:
         else:
             survivor = self._take_apart(joined, born, cast, since)
         cast.append(person)
-        cast += [part for part in later if isinstance(part, Person)]
-        since += [part for part in later if isinstance(part, Told)]
+        since += later
         return survivor
 
     def forget(self, identifier: Identifier, *, suppress: bool) -> None:
@@ -239,6 +249,12 @@ class World:
 
 def _all(person: Person) -> set[int]:
     return {one.born for one in person.people()}
+
+
+def leave(people: Iterable[Person], identifiers: set[Identifier]) -> None:
+    """Let nobody hold these any more."""
+    for person in people:
+        person.story += [Removed(identifier) for identifier in identifiers & set(person.identifiers())]
 
 
 def fits(named: Sequence[Person], claims: Iterable[Identifier], at: int, rules: Rules) -> bool:

@@ -20,7 +20,7 @@ class Known(Struct, frozen=True):
     id: int
     identifiers: Mapping[tuple[str, str], Held]
     members: tuple[int, ...] = ()
-    apart: frozenset[int] = frozenset()
+    apart: frozenset[tuple[int, int]] = frozenset()
 
 
 def known(number: int, *held: tuple[str, str], at: int = 0, merges: int = 0) -> Known:

@@ -202,3 +202,17 @@ def test_a_message_that_named_nobody_by_itself_stays_with_the_survivor(store: Sq
     take(store, message(A), message(B), message(A, B), alias)
     undo(store, profile_of(store, A).members[0])
     assert profile_of(store, B).serial == 2
+
+
+def test_a_later_merge_whose_message_is_gone_stands_by_its_account(store: SqlStore) -> None:
+    take(store, message(A), message(B), message(C))
+    take(store, message(A, B, at=NOW + 10**9), message(B, C, at=5, id="gone"))
+    with store.begin() as unit:
+        unit.purge_messages("acme", before=NOW + 10**8, limit=100)
+    undo(store, next(m for m in profile_of(store, A).members if store.profile(m) and _began_with(store, m, B)))
+    assert (held(store, A), held(store, B)) == ({"a"}, {"b", "c"})
+
+
+def _began_with(store: SqlStore, profile: int, name: Identifier) -> bool:
+    found = store.profile(profile)
+    return found is not None and (name.type, name.value) in found.identifiers

@@ -121,5 +121,7 @@ def _readable(space: Space, profile: Profile) -> dict[str, Any]:
             for event, seen in sorted(profile.activity.items())
         },
         "absorbed": [segment_id(profile.collection, member) for member in profile.members],
-        "kept_apart_from": [segment_id(profile.collection, other) for other in sorted(profile.apart)],
+        "kept_apart_from": [
+            segment_id(profile.collection, other) for other in sorted({other for _, other in profile.apart})
+        ],
     }

@@ -182,10 +182,11 @@ def _linked(desk: Desk, entries: Sequence[Entry]) -> list[Entry]:
     return [entries[0]._replace(linked=(other.id, other.era)), entries[1]._replace(linked=(one.id, one.era))]
 
 
-def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> None:
-    """Link a profile with one of another collection, of which only the id and the era need be known."""
+def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> int:
+    """Link a profile with one of another collection, of which id and era are enough; return the profile's era."""
     era = desk.profiles[profile].era
     desk.links += [Link(profile, era, *linked, at), Link(*linked, profile, era, at)]
+    return era
 
 
 def _by_collection(identifiers: Iterable[Identifier]) -> dict[str, list[Identifier]]:
@@ -246,7 +247,7 @@ def _take_over(desk: Desk, resolution: Resolution, message: Message) -> None:
     for identifier, loser_id in resolution.taken.items():
         loser = desk.profiles[loser_id]
         rest = {pair: held for pair, held in loser.identifiers.items() if pair != (identifier.type, identifier.value)}
-        gone = _note(message, GONE_OVER, identifier, other=resolution.survivor or 0)
+        gone = _note(loser, message, GONE_OVER, identifier, other=resolution.survivor or 0)
         desk.profiles[loser_id] = replace(loser, identifiers=rest, notes=note(loser.notes, [gone]))
 
 
@@ -279,16 +280,30 @@ def _settle(desk: Desk, profile: Profile, message: Message, resolution: Resoluti
 
 def _noted(profile: Profile, message: Message, resolution: Resolution) -> Notes:
     """Return the profile's notes with what the resolver refused."""
-    more = [_note(message, reason, i, rule=rule) for i, reason, rule in resolution.refused]
+    more = [_note(profile, message, reason, i, rule=rule) for i, reason, rule in resolution.refused]
     if resolution.beside is not None:
         nothing = Identifier(profile.collection, "", "")
-        more.append(_note(message, MADE_BESIDE, nothing, other=resolution.beside))
+        more.append(_note(profile, message, MADE_BESIDE, nothing, other=resolution.beside))
     return note(profile.notes, more) if more else profile.notes
 
 
-def _note(message: Message, what: str, identifier: Identifier, *, rule: str = "", other: int = 0) -> Note:
-    at, key = message.received_at, identifier_key(message.space, identifier)
-    return Note(str(what), identifier.type, key, rule, other, 1, at, at, message.id, message.source)
+def _note(
+    profile: Profile, message: Message, what: str, identifier: Identifier, *, rule: str = "", other: int = 0
+) -> Note:
+    return Note(
+        what=str(what),
+        type=identifier.type,
+        key=identifier_key(message.space, identifier),
+        rule=rule,
+        other=other,
+        times=1,
+        first_at=message.received_at,
+        last_at=message.received_at,
+        message=message.id,
+        source=message.source,
+        profile=profile.id,
+        serial=profile.serial,
+    )
 
 
 def _counted(desk: Desk, profile: Profile, message: Message) -> Mapping[str, Activity]:

@@ -63,8 +63,8 @@ class Owner(Protocol):
         """The profiles it absorbed."""
 
     @property
-    def apart(self) -> frozenset[int]:
-        """The profiles it must never become one with."""
+    def apart(self) -> frozenset[tuple[int, int]]:
+        """Which of its ids must never be one with which others."""
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
@@ -204,7 +204,7 @@ def _misfit(case: _Case, known: Sequence[Owner]) -> tuple[Reason, str] | None:
 def _are_kept_apart(known: Sequence[Owner]) -> bool:
     """Say whether some of these profiles must never become one."""
     return any(
-        not owner.apart.isdisjoint((other.id, *other.members)) for owner in known for other in known if owner.apart
+        theirs in (other.id, *other.members) for owner in known for _, theirs in owner.apart for other in known
     )
 
 

@@ -28,8 +28,8 @@ class Profile(Struct, frozen=True, gc=False):
 
     `version` counts the times the profile was stored; 0 is a profile that was not stored yet. `first` and `last`
     are the messages that created it and that touched it last, in the order of receipt, and `serial` is how many it
-    took in. `members` are the ids of all profiles it absorbed, `apart` of those it must never become one with. A
-    profile with `merged_into` is kept as it was when it was absorbed.
+    took in. `members` are the ids of all profiles it absorbed; `apart` are pairs of an id of its own and one that
+    must never become one with it. A profile with `merged_into` is kept as it was when it was absorbed.
     """
 
     id: int
@@ -44,8 +44,13 @@ class Profile(Struct, frozen=True, gc=False):
     members: tuple[int, ...] = ()
     merged_into: int | None = None
     serial: int = 0
-    apart: frozenset[int] = frozenset()
+    apart: frozenset[tuple[int, int]] = frozenset()
     notes: Notes = ()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Its own id, and those of all profiles it absorbed."""
+        return (self.id, *self.members)
 
     @property
     def era(self) -> int:
@@ -55,7 +60,7 @@ class Profile(Struct, frozen=True, gc=False):
     def names(self) -> list[Identifier]:
         """Return every identifier that finds this profile, its own id and those of its members included."""
         return [Identifier(self.collection, *held) for held in self.identifiers] + [
-            own_identifier(self.collection, member) for member in (self.id, *self.members)
+            own_identifier(self.collection, own) for own in self.ids
         ]
 
 

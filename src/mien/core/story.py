@@ -24,7 +24,8 @@ class Note(NamedTuple):
     """Something that happened to an identifier: a Reason for which it was refused, GONE_OVER or REMOVED.
 
     `rule` is the type whose limit decided, and `other` the profile it went to; `message` and `source` are those of
-    the last time. Times are microseconds since 1970. The identifier is known by its hash: it may be somebody else's.
+    the last time, when `profile` had taken in `serial` messages. Times are microseconds since 1970. The identifier is
+    known by its hash: it may be somebody else's.
     """
 
     what: str
@@ -37,6 +38,8 @@ class Note(NamedTuple):
     last_at: int
     message: str
     source: str
+    profile: int
+    serial: int
 
 
 Notes = Sequence[Note]

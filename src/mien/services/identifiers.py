@@ -28,7 +28,8 @@ def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, 
         if owner is None or owner.id != profile:
             raise IdentifierNotFound
         rest = {pair: held for pair, held in owner.identifiers.items() if pair != (name.type, name.value)}
-        gone = Note(REMOVED, name.type, identifier_key(space.slug, name), "", 0, 1, now, now, "", "")
+        key = identifier_key(space.slug, name)
+        gone = Note(REMOVED, name.type, key, "", 0, 1, now, now, "", "", owner.id, owner.serial)
         unit.write(space.slug, Outcome(profiles=[replace(owner, identifiers=rest, notes=note(owner.notes, [gone]))]))
         unit.free(owner, [name])
 

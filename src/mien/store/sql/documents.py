@@ -42,7 +42,7 @@ class HeadDocument(Struct, array_like=True):
     last: Stamp
     members: tuple[int, ...] = ()
     serial: int = 0
-    apart: frozenset[int] = frozenset()
+    apart: frozenset[tuple[int, int]] = frozenset()
     notes: tuple[Note, ...] = ()
 
 

@@ -9,7 +9,7 @@ from mien.core.unmerge import Family
 from mien.errors import CannotUnmerge, Contended, NotMerged
 from mien.store.base import Account, Head
 from mien.store.sql import documents
-from mien.store.sql.engine import Engine
+from mien.store.sql.engine import Engine, Row
 from mien.store.sql.links import LinkWrites
 from mien.store.sql.messages import MessageWrites
 from mien.store.sql.profiles import COLUMNS, ProfileWrites
@@ -51,7 +51,7 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
         one = self._profile(absorbed)
         if one is None or one.space != space or one.merged_into is None:
             raise NotMerged
-        before, merges, entries, today = [one], [], [], one
+        before, merges, since, entries, today = [one], [], [], [], one
         while today.merged_into is not None:
             survivor = self._profile(today.merged_into)
             if survivor is None:
@@ -59,12 +59,15 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
             merge, then = self._before(survivor, today.id)
             before.append(then)
             merges.append(merge)
+            since += [account for _, account in self._merges_since(then)]
             entries += self.entries_since(space, survivor.id, merge.serial)
             today = survivor
         return Family(
             today=today,
             merge=merges[0],
-            before=[*before, *self._joined_since(today, before)],
+            since=[merge for merge in since if merge != merges[0]],
+            before=before,
+            joined=self._joined_since(today, before),
             entries=entries,
         )
 
@@ -96,20 +99,25 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
     def unpick(self, family: Family) -> None:
         """Delete what telling again writes anew: messages, links and merges since the merge."""
         self.remove_messages(family.entries)
-        for then in family.before:
+        for then in (*family.before, *family.joined):
             self.remove_links_since(then.id, then.era + 1)
             self._remove_merges_since(then)
 
     def _remove_merges_since(self, then: Profile) -> None:
         """Forget the merges a profile survived after it was so."""
+        self.db.change(
+            "DELETE FROM history WHERE profile_id = ? AND at = ? AND kind = ? AND other_id = ?",
+            [place for place, _ in self._merges_since(then)],
+        )
+
+    def _merges_since(self, then: Profile) -> list[tuple[Row, Merge]]:
+        """Return the merges a profile survived after it was so, and where their accounts are kept."""
         rows = self.db.rows(
             "SELECT profile_id, at, kind, other_id, body FROM history WHERE profile_id = ? AND kind = ?",
             (then.id, MERGE),
         )
-        self.db.change(
-            "DELETE FROM history WHERE profile_id = ? AND at = ? AND kind = ? AND other_id = ?",
-            [row[:4] for row in rows if documents.read_merge(row[4]).serial >= then.serial],
-        )
+        merges = [(row[:4], documents.read_merge(row[4])) for row in rows]
+        return [(place, merge) for place, merge in merges if merge.serial >= then.serial]
 
     def write_unmerge(self, unmerge: Unmerge) -> None:
         """Keep the account of how a merge was undone, with both profiles."""

@@ -4,14 +4,18 @@ import heapq
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from msgspec.structs import replace
+
 from mien.core.fold import Entry
 from mien.core.message import Message
+from mien.core.unmerge import Relinked
 from mien.store.base import Event, EventQuery, Head, Place
 from mien.store.sql import documents
 from mien.store.sql.documents import MessageDocument, message_key
 from mien.store.sql.engine import Engine, Row
 
 _FIRST = Place(-(2**63), -(2**63), b"")
+_GROUP = "profile_id = ? AND shown = 0 AND timestamp = ? AND received_order = ? AND key = ?"
 _LAST = Place(2**63 - 1, 2**63 - 1, b"\xff" * 17)
 
 
@@ -104,6 +108,15 @@ class MessageWrites:
             " AND key = ?",
             [_row(entry)[:5] for entry in entries],
         )
+
+    def relink(self, relinked: Iterable[Relinked]) -> None:
+        """Say of messages that are kept with another profile, too, what that is linked with."""
+        for kept_with, message, linked in relinked:
+            place = (kept_with, message.timestamp, message.order, message_key(message.space, message.id))
+            body = self.db.value(f"SELECT body FROM messages WHERE {_GROUP}", *place)
+            if body is not None:
+                changed = replace(documents.read_message(body), linked=linked)
+                self.db.change(f"UPDATE messages SET body = ? WHERE {_GROUP}", [(documents.encode(changed), *place)])
 
     def write_messages(self, entries: Iterable[Entry]) -> None:
         """Keep messages with their profiles."""

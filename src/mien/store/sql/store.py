@@ -40,6 +40,7 @@ class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
         self.unpick(family)
         self.free(family.today, split.freed)
         self.write(space, split.outcome)
+        self.relink(split.relinked)
         self.write_unmerge(unmerge)
 
 
