@@ -6,7 +6,7 @@ The steps are numbered files in `migrations/`; a released one never changes.
 from importlib.resources import files
 from string import Template
 
-from mien.errors import SchemaRefused
+from mien.errors import Contended, SchemaRefused, Unavailable
 from mien.store.sql.engine import Engine
 
 
@@ -31,13 +31,16 @@ def schema_of(db: Engine) -> tuple[int, int]:
 def migrate(db: Engine) -> int:
     """Apply the steps that are missing, all or none; return how many that were.
 
-    Raise SchemaRefused when the database needs a newer program.
+    Raise SchemaRefused when the database needs a newer program, Unavailable while another one is at it for long.
     """
     known = steps()
     if schema_of(db)[0] == known[-1][0]:
         return 0
     with db.transaction():
-        db.lock("schema")
+        try:
+            db.lock("schema")
+        except Contended:
+            raise Unavailable("Another node is bringing the database's schema up to date.") from None
         schema, oldest = schema_of(db)  # again: another process may have migrated since
         if oldest > known[-1][0]:
             raise SchemaRefused(
