@@ -85,10 +85,13 @@ def _load(unit: Unit, space: Space, messages: Sequence[Message], *, now: int) ->
     """Return what the messages touch, after deleting those profiles whose time is over."""
     identifiers = {identifier for message in messages for identifier in message.identifiers}
     state = unit.load(space.slug, identifiers)
-    expired = [p.id for p in state.profiles.values() if space.is_over(p.last.at, now=now)]
+    if space.retention.profiles is None:
+        return state
+    before = now - space.retention.profiles
+    expired = [p.id for p in state.profiles.values() if p.last.at < before]
     if not expired:
         return state
-    unit.erase(space.slug, expired)
+    unit.erase(space.slug, expired, before=before)  # but not those that another writer touched meanwhile
     return unit.load(space.slug, identifiers)
 
 

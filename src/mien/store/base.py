@@ -180,8 +180,11 @@ class Unit(Protocol):
     def record(self, discards: Iterable[Discard]) -> None:
         """Record discards; the same one again adds to its count."""
 
-    def erase(self, space: str, profiles: Iterable[int]) -> None:
-        """Delete profiles, those they absorbed, and everything kept under them. Unknown ids are passed over."""
+    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> int:
+        """Delete profiles, those they absorbed, and everything kept under them; return how many.
+
+        Unknown ids are passed over and, with `before`, profiles that were touched at that time or later.
+        """
 
     def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
         """Erase up to `limit` profiles last touched before a time; return how many."""

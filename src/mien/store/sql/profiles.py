@@ -120,12 +120,18 @@ class ProfileWrites:
         if (written, claimed, moved) != (len(outcome.profiles), len(outcome.claims), len(outcome.moves)):
             raise Contended
 
-    def erase(self, space: str, profiles: Iterable[int]) -> None:
+    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> int:
         """See Unit."""
+        gone = 0
         for profile in profiles:
-            rows = self.db.rows(f"SELECT {_COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))
+            # The profile itself goes first: from then on nobody else changes anything that belongs to it.
+            rows = self.db.rows(
+                f"DELETE FROM profiles WHERE profile_id = ? AND last_at < ? RETURNING {_COLUMNS}",
+                (profile, 2**63 - 1 if before is None else before),
+            )
             if not rows:
                 continue
+            gone += 1
             whole = _profile(rows[0])
             ids = [(i,) for i in (whole.id, *whole.members)]
             self.db.change(
@@ -140,6 +146,7 @@ class ProfileWrites:
             )
             for table in ("messages", "links", "profiles"):
                 self.db.change(f"DELETE FROM {table} WHERE profile_id = ?", ids)
+        return gone
 
     def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
         """See Unit."""
@@ -155,8 +162,7 @@ class ProfileWrites:
                 (space, collection, before, limit - len(idle)),
             )
             idle += [profile for (profile,) in rows]
-        self.erase(space, idle)
-        return len(idle)
+        return self.erase(space, idle, before=before)
 
 
 def canonical(db: Engine, space: str, collection: str, profile: int) -> int | None:
