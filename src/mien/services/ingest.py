@@ -7,7 +7,7 @@ from msgspec import Struct
 from mien.core.fold import Loss, State, fold
 from mien.core.message import Discard, Message, Submission
 from mien.core.space import Space
-from mien.errors import Busy, Contended
+from mien.errors import Busy, ConnectionLost, Contended
 from mien.store.base import Store, Unit
 
 ATTEMPTS = 5
@@ -34,16 +34,24 @@ def settle(
 ) -> Receipt:
     """Take submissions in as one transaction, durable on return; fold again when another writer got there first.
 
-    Messages of a space that is not in `spaces` are recorded as discards. Raise Busy after too many attempts.
+    Messages of a space that is not in `spaces` are recorded as discards. Raise Busy after too many attempts,
+    ConnectionLost when that happened twice.
     """
     messages = [message for submission in submissions for message in submission.messages]
     discards = [discard for submission in submissions for discard in submission.discards]
+    lost = False
     for attempt in range(ATTEMPTS):
         try:
             with store.begin(alone=attempt >= SHARED_ATTEMPTS) as unit:
                 return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
         except Contended:
             continue
+        except ConnectionLost:
+            # It may have been committed. Then its messages are not unseen any more, and once more changes nothing
+            # but how often a discard was met.
+            if lost:
+                raise
+            lost = True
     raise Busy
 
 
