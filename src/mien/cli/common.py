@@ -1,6 +1,7 @@
 """What commands have in common."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ def opened(store: str | None) -> Iterator[SqlStore]:
     """Open the store that the flag, or else the environment, names."""
     with open_store(read_settings(os.environ, store=store).store) as found:
         yield found
+
+
+def without_password(store: str) -> str:
+    """Return a store's address as it may be shown."""
+    return re.sub(r"(password=)[^&]*", r"\1…", re.sub(r"(://[^:/?@]*):[^/?]*@", r"\1:…@", store))
 
 
 def tell(changes: list[Change]) -> None:

@@ -10,7 +10,7 @@ import apsw
 import typer
 
 from mien import __version__
-from mien.cli.common import StoreOption, console
+from mien.cli.common import StoreOption, console, without_password
 from mien.errors import MienError
 from mien.services.spaces import read_catalog
 from mien.settings import read_settings
@@ -38,7 +38,7 @@ def _findings(flag: str | None) -> Iterator[tuple[str, str]]:
     except MienError as error:
         yield str(error), "Correct the environment variable; docs/reference/settings.md lists them all."
         return
-    console.print(f"Store: {settings.store}")
+    console.print(f"Store: {without_password(settings.store)}")
     try:
         opened = open_store(settings.store)
     except MienError as error:
