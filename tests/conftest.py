@@ -52,6 +52,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return empty_store(request, tmp_path)
 
 
+@pytest.fixture(params=ENGINES)
+def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of another store, of every engine beside every engine."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    return empty_store(request, folder)
+
+
 @pytest.fixture
 def open_again(url: str) -> Callable[[], SqlStore]:
     """Open one store, empty at first; each time over a connection of its own."""

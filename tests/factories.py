@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from mien.core.fold import Policy
-from mien.core.identity import preset
 from mien.core.message import USERS, Identifier, Kind, Message, Submission, order_of
+from mien.core.presets import preset
 from mien.core.space import Space
 from mien.services.ingest import Receipt, settle
 from mien.store.base import Store

@@ -36,12 +36,32 @@ class ProfileNotFound(NotFound):
     """No profile answers to this identifier."""
 
 
+class NotMerged(NotFound):
+    """This profile was not absorbed by another."""
+
+
+class CannotUnmerge(MienError):
+    """The merge cannot be undone: it was made before Mien kept what that needs."""
+
+
 class SettingsRefused(MienError):
     """The settings contradict themselves or cannot be read; nothing was changed."""
 
 
 class SchemaRefused(MienError):
     """The database was written by a newer Mien than this one."""
+
+
+class CopyRefused(MienError):
+    """The store cannot be copied there."""
+
+
+class CopyUnfinished(MienError):
+    """The store holds a part of another one: run the same `mien copy` again until it is finished."""
+
+
+class CopyDiffers(MienError):
+    """The copy does not hold what the store holds."""
 
 
 class RetryLater(MienError):

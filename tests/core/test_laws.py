@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.fold import Policy
-from mien.core.identity import Rules, TypeRule, preset
 from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message, Submission, order_of
+from mien.core.presets import preset
+from mien.core.rules import Rules, TypeRule
 from mien.core.space import Space
 from mien.services.ingest import settle
 from mien.store.base import EventQuery

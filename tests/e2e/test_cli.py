@@ -100,6 +100,22 @@ def test_a_mistake_is_a_sentence_and_exit_status_1(tmp_path: Path, arguments: tu
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        (b"spaces:\n  caf\xe9: {}", "line 2: not YAML"),
+        (b"spaces:\n  a: {retention: {events: '[/x]'}}", "line 2: a.retention.events: `[/x]` is not a duration"),
+    ],
+)
+def test_a_mistake_in_a_file_is_a_sentence_with_its_line(tmp_path: Path, file: bytes, sentence: str) -> None:
+    (tmp_path / "spaces.yaml").write_bytes(file)
+    store = ("--store", f"sqlite:///{tmp_path / 'mien.db'}")
+    for command in (("apply",), ("serve", "--apply")):
+        done = _mien(*command, str(tmp_path / "spaces.yaml"), *store)
+        assert done.returncode == 1
+        assert f"mien: {sentence}" in done.stderr
+
+
 def test_serve_refuses_settings_that_cannot_be(tmp_path: Path) -> None:
     for arguments, sentence in (
         (("--store", "redis://x"), "sqlite:///FILE"),

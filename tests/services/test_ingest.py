@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 from mien.core.fold import Policy
-from mien.core.identity import preset
 from mien.core.message import Identifier, Kind, Submission
+from mien.core.presets import preset
 from mien.core.space import DAY, Retention
 from mien.services.ingest import Receipt, settle
 from mien.store.sql import SqlStore

@@ -10,6 +10,7 @@ from mien.core.space import DAY, SourceKind
 from mien.errors import NotFound, SettingsRefused, SpaceNotFound
 from mien.services import spaces
 from mien.services.secrets import digest
+from mien.store.base import SpaceRecord
 from mien.store.sql import SqlStore
 
 FILE = """
@@ -101,7 +102,13 @@ def changed(**settings: Any) -> str:
     ("text", "reason"),
     [
         ("spaces: [", "not YAML"),
+        ("", "spaces:"),
         ("[]", "spaces:"),
+        ("spaces:", "Expected `object`"),
+        ("spaces: {acme: []}", "acme: Expected `object`"),
+        ("spaces: {acme: {sources: []}}", "acme.sources: Expected `object`"),
+        ("spaces: {acme: {segment: []}}", "acme.segment: Expected `object`"),
+        ("spaces: {acme: {rate_limits: 5}}", "acme.rate_limits: Expected `object`"),
         ("spaces: {}\nmore: 1", "more"),
         ("spaces: {'No!': {}}", "cannot name a space"),
         (changed(colour="red"), "colour"),
@@ -119,7 +126,7 @@ def changed(**settings: Any) -> str:
         (changed(sources={"a": {"write_key": "same"}, "b": {"write_key": "same"}}), "the same secret"),
         (changed(sources={"no\nway": {}}), "cannot be a name"),
         (changed(segment={"tokens": {"x": "y"}, "colour": 1}), "colour"),
-        (changed(rate_limits={"segmnt": "5/second"}), "names no dialect: segmnt"),
+        (changed(rate_limits={"segmnt": "5/second"}), "rate_limits.segmnt: names no dialect"),
         (changed(dialects={}), "not a section"),
         (changed(traits={"limit": -1}), "limit"),
         (changed(identity={"types": {"x": {"limit": -1}}}), "limit"),
@@ -134,6 +141,72 @@ def test_a_file_that_is_wrong_anywhere_changes_nothing(store: SqlStore, text: st
     with pytest.raises(SettingsRefused, match=reason):
         apply(store, text)
     assert store.revision() == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("  acme:", "  Acme:", "line 3: Acme: cannot name a space"),
+        ("name: Acme", "name: [Acme]", "line 4: acme.name: Expected `str`, got `array`"),
+        ("name: Acme", "name: Acme\n    name: Ajax", "line 5: name stands here for the second time"),
+        ("name: Acme", "name: Acme: Ajax", "line 4, column 15: not YAML"),
+        ("name: Acme", "name: *acme", "line 4, column 11: not YAML: found undefined alias"),
+        ("kind: sdk", "kind: wizard", "line 6: acme.sources.web.kind: Invalid enum value 'wizard'"),
+        ("wk_acme_web", "env:NOT_SET", "line 6: acme.sources.web.write_key: the environment variable NOT_SET"),
+        ("wk_acme_web", "''", "line 6: acme.sources.web.write_key: a secret cannot be empty"),
+        ("wk_acme_web", "sha256:00", "line 6: acme.sources.web.write_key: a hash has 64"),
+        ("env:SHOP_KEY", "wk_acme_web", "line 7: acme.sources.shop: has the same secret as acme.sources.web"),
+        ("shop:", "web: ", "line 7: web stands here for the second time; the first is on line 6"),
+        ("shop:", "a$b:", "line 7: acme.sources.'a$b': `a$b` cannot be a name"),
+        ("space_id:", "space:", "line 8: acme.segment.space: there is no such setting"),
+        ("env:TOKEN", "env:NOT_SET", "line 8: acme.segment.tokens.storefront: the environment variable NOT_SET"),
+        ("preset: segment", "preset: guess", "line 10: acme.identity.preset: Invalid enum value 'guess'"),
+        ("limit: 5", "limit: many", "line 12: acme.identity.types.anonymous_id.limit: Expected `int`, got `str`"),
+        ("weekly", "fortnightly", "line 12: acme.identity.types.anonymous_id.period: `fortnightly` is not"),
+        ("loyalty_card", "Loyalty", "line 13: acme.identity.types.Loyalty: cannot name a type"),
+        ("^test", "(?=x)", "line 13: acme.identity.types.loyalty_card.blocked_patterns[0]: "),
+        ("max_merges: 50", "other: {period: 0d}", "line 14: acme.identity.other.period: `0d` must be more"),
+        ("policy: last_updated, ", "colour: red, ", "line 15: acme.traits.colour: there is no such setting"),
+        ("50/second", "fast", "line 16: acme.rate_limits.segment: `fast` is not a rate"),
+        ("{segment: 50", "{segmnt: 50", "line 16: acme.rate_limits.segmnt: names no dialect"),
+        ("90 days", "soon", "line 17: acme.retention.events: `soon` is not a duration"),
+        ("90 days", "1h", "line 17: acme.retention.events: must be a day or more"),
+        ("never}", "never}\n    colour: red", "line 18: acme.colour: there is no such setting"),
+        ("never}", "never}\n    dialects: {}", "line 18: acme.dialects: is not a section"),
+        (
+            "never}",
+            "never}\n  spa_1: {}",
+            "line 18: spa_1.segment.space_id: has the same id as acme.segment.space_id",
+        ),
+        ("never}", "never}\nmore: 1", "line 18: more: there is no such setting"),
+    ],
+)
+def test_a_refusal_names_the_line_and_the_path(store: SqlStore, right: str, wrong: str, message: str) -> None:
+    assert FILE.count(right) == 1
+    with pytest.raises(SettingsRefused) as caught:
+        apply(store, FILE.replace(right, wrong))
+    assert str(caught.value).startswith(message)
+
+
+def test_spaces_may_share_settings_and_a_mistake_in_them_has_its_own_line(store: SqlStore) -> None:
+    shared = "spaces:\n  a:\n    retention: &keep\n      events: 30d\n  b: {retention: *keep}\n"
+    assert apply(store, shared) == ["create space a", "create space b"]
+    assert spaces.read_catalog(store).spaces["b"].retention.events == 30 * DAY
+    with pytest.raises(SettingsRefused, match=r"^line 4: a\.retention\.events: `soon` is not"):
+        apply(store, shared.replace("30d", "soon"))
+
+
+def test_of_two_that_are_the_same_the_one_in_the_file_is_refused(store: SqlStore) -> None:
+    apply(store, "spaces: {acme: {sources: {a: {write_key: k1}, b: {write_key: k2}}}}")
+    with pytest.raises(SettingsRefused, match=r"^line 2: acme\.sources\.a: has the same secret as acme\.sources\.b$"):
+        apply(store, "spaces:\n  {acme: {sources: {a: {write_key: k2}}}}")
+
+
+def test_what_is_wrong_with_a_space_that_was_kept_is_said_by_its_path(store: SqlStore) -> None:
+    with store.begin() as unit:
+        unit.save_space(SpaceRecord("acme", b'{"retention": {"events": "soon"}, "dialects": {}}'))
+    with pytest.raises(SettingsRefused, match=r"^acme\.retention\.events: `soon` is not a duration"):
+        spaces.read_catalog(store)
 
 
 def test_a_space_may_be_no_more_than_a_name(store: SqlStore) -> None:

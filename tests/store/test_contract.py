@@ -304,7 +304,7 @@ def test_a_link_keeps_its_oldest_time(store: SqlStore) -> None:
     head = head_of(store)
     account = head_of(store, Identifier(ACCOUNTS, "group_id", "g"))
     with store.begin() as unit:
-        unit.write("acme", Outcome(links=[Link(head.id, account.id, 70), Link(head.id, account.id, 20)]))
+        unit.write("acme", Outcome(links=[Link(head.id, 0, account.id, 0, at) for at in (70, 20)]))
     assert [since for since, _, _ in store.links("acme", head, beyond=None, limit=10)] == [20]
 
 

@@ -4,34 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mien.errors import SchemaRefused, SettingsRefused, Unavailable
-from mien.store.sql import open_store
-from mien.store.sql.migrate import steps
+from mien.errors import SettingsRefused, Unavailable
+from mien.store.sql import open_engine, open_store
 from mien.store.sql.sqlite import LOG_PAGES_LIMIT, PAGE_SIZE
 from tests.factories import message, take_in, user
-
-
-def test_opening_twice_migrates_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as one, open_store(url) as other:
-        assert one.db.value("SELECT value FROM meta WHERE name = 'schema'") == steps()[-1][0]
-        assert other.revision() == one.revision()
-
-
-def test_a_database_that_needs_a_newer_program_is_refused(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as store:
-        store.db.change("UPDATE meta SET value = 1000 WHERE name IN ('schema', 'oldest')", [()])
-    with pytest.raises(SchemaRefused, match="newer Mien"):
-        open_store(url)
-
-
-def test_a_newer_schema_that_this_program_may_open_is_opened(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'mien.db'}"
-    with open_store(url) as store:
-        store.db.change("UPDATE meta SET value = 1000 WHERE name = 'schema'", [()])
-    with open_store(url) as store:
-        assert store.db.value("SELECT value FROM meta WHERE name = 'schema'") == 1000
 
 
 @pytest.mark.parametrize("url", ["", "mien.db", "redis://x", "sqlite://", "sqlite:///"])
@@ -47,6 +23,15 @@ def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
     other.write_bytes(b"this is something else" * 1000)
     with pytest.raises(Unavailable, match="not a SQLite database"):
         open_store(f"sqlite:///{other}")
+
+
+def test_a_file_that_is_not_there_is_made_only_when_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "mien.db"
+    with pytest.raises(Unavailable):
+        open_engine(f"sqlite:///{file}", create=False)
+    assert not file.exists()
+    open_engine(f"sqlite:///{file}").close()
+    assert file.exists()
 
 
 def test_the_log_is_written_back_and_does_not_grow_without_bound(tmp_path: Path) -> None:

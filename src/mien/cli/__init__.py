@@ -4,9 +4,10 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from mien import __version__
-from mien.cli import apply, discards, doctor, profile, serve, source, token
+from mien.cli import apply, copy, discards, doctor, forget, migrate, profile, serve, source, token
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -20,7 +21,12 @@ app.command("export")(apply.export)
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
 app.add_typer(profile.app, name="profile")
+app.command("forget")(forget.forget)
+app.command("deletions")(forget.deletions)
+app.add_typer(forget.suppression, name="suppression")
 app.command("discards")(discards.discards)
+app.command("migrate")(migrate.migrate_)
+app.command("copy")(copy.copy)
 app.command("doctor")(doctor.doctor)
 
 
@@ -35,5 +41,5 @@ def main() -> None:
     try:
         app()
     except MienError as error:
-        Console(stderr=True).print(f"[red]mien:[/red] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]mien:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

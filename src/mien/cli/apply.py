@@ -18,7 +18,9 @@ def apply(
 ) -> None:
     """Make the spaces in FILE what the file says. Doing so again changes nothing."""
     with opened(store) as found:
-        changes = spaces.apply(found, file.read_text("utf-8"), SECTIONS, os.environ, now=clock.now())
+        changes = spaces.apply(
+            found, file.read_text("utf-8", "surrogateescape"), SECTIONS, os.environ, now=clock.now()
+        )
     tell(changes)
 
 

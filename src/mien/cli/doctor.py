@@ -8,6 +8,7 @@ from pathlib import Path
 
 import apsw
 import typer
+from rich.markup import escape
 
 from mien import __version__
 from mien.cli.common import StoreOption, console, without_password
@@ -25,7 +26,7 @@ def doctor(store: StoreOption = None) -> None:
     console.print(f"Mien {__version__}, Python {sys.version.split()[0]}, SQLite {apsw.sqlite_lib_version()}")
     findings = list(_findings(store))
     for wrong, mend in findings:
-        console.print(f"[red]✗[/red] {wrong}\n  → {mend}")
+        console.print(f"[red]✗[/red] {escape(wrong)}\n  → {escape(mend)}")
     if findings:
         raise typer.Exit(1)
     console.print("[green]✓[/green] Nothing wrong was found.")

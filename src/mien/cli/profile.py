@@ -7,35 +7,84 @@ import typer
 from rich.console import Console
 
 from mien import clock
-from mien.cli.common import StoreOption, opened
+from mien.cli.common import StoreOption, opened, space_named
+from mien.cli.story import sentence
+from mien.cli.story import why as reasons
 from mien.core.message import USERS
 from mien.core.profile import Profile
 from mien.core.space import Space
-from mien.dialects.segment.names import lookups, segment_id
-from mien.errors import ProfileNotFound, SpaceNotFound
+from mien.core.story import Merge
+from mien.dialects.segment.names import lookups, profile_of, segment_id
+from mien.errors import ProfileNotFound
+from mien.services import story
 from mien.services.lookup import find
-from mien.services.spaces import read_catalog
+from mien.services.lookup import head as head_of
+from mien.services.unmerge import unmerge as undo
+from mien.store.base import Head
+from mien.store.sql import SqlStore
 from mien.web.times import write_time
 
 app = typer.Typer(help="Look at one profile.", no_args_is_help=True)
 
 
+SpaceName = Annotated[str, typer.Argument(help="The name of the space.")]
+Named = Annotated[str, typer.Argument(help="type:value, such as user_id:1234; or a use_… id.")]
+Collection = Annotated[str, typer.Option(help="users or accounts.")]
+
+
 @app.command()
-def show(
-    space: Annotated[str, typer.Argument(help="The name of the space.")],
-    identifier: Annotated[str, typer.Argument(help="type:value, such as user_id:1234; or a use_… id.")],
-    collection: Annotated[str, typer.Option(help="users or accounts.")] = USERS,
-    store: StoreOption = None,
-) -> None:
+def show(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
     """Print everything kept of a profile: each value with the message, the source and the time that set it."""
     with opened(store) as found:
-        spaces = read_catalog(found).spaces
-        if space not in spaces:
-            raise SpaceNotFound(f"There is no space `{space}`.")
-        profile = found.profile(find(found, spaces[space], lookups(collection, identifier), now=clock.now()))
+        tenant = space_named(found, space)
+        profile = found.profile(find(found, tenant, lookups(collection, identifier), now=clock.now()))
     if profile is None:
         raise ProfileNotFound
-    Console().print_json(msgspec.json.encode(_readable(spaces[space], profile)).decode())
+    Console().print_json(msgspec.json.encode(_readable(tenant, profile)).decode())
+
+
+@app.command()
+def history(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
+    """Tell what happened to a profile: its identifiers, merges and what undid them, and what was refused."""
+    with opened(store) as found:
+        head = _head(found, space, identifier, collection)
+        for at, event in story.history(found, space, head):
+            print(f"{write_time(at)}  {sentence(collection, event)}")
+
+
+@app.command()
+def why(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
+    """Say why the identifiers of a profile are one person's."""
+    with opened(store) as found:
+        head = _head(found, space, identifier, collection)
+        print(f"{segment_id(collection, head.id)}:")
+        merges = [account for account in found.history(head) if isinstance(account, Merge)]
+        for reason in reasons(story.origins(found, space, head), merges, collection):
+            print(f"- {reason}")
+
+
+@app.command()
+def unmerge(
+    space: SpaceName,
+    absorbed: Annotated[str, typer.Argument(help="The use_… id of the profile that was absorbed (see history).")],
+    forever: Annotated[bool, typer.Option(help="The two never become one again.")] = False,
+    collection: Collection = USERS,
+    store: StoreOption = None,
+) -> None:
+    """Undo a merge: both profiles are as they would be had it not happened."""
+    with opened(store) as found:
+        profile = profile_of(collection, absorbed)
+        if profile is None:
+            raise ProfileNotFound(f"`{absorbed}` is not the id of a profile.")
+        done = undo(
+            found, space_named(found, space), profile, forever=forever, now=clock.now(), ids=clock.profile_ids()
+        )
+        print(sentence(collection, done))
+
+
+def _head(found: SqlStore, space: str, identifier: str, collection: str) -> Head:
+    tenant, now = space_named(found, space), clock.now()
+    return head_of(found, tenant, find(found, tenant, lookups(collection, identifier), now=now), now=now)
 
 
 def _readable(space: Space, profile: Profile) -> dict[str, Any]:
@@ -72,4 +121,5 @@ def _readable(space: Space, profile: Profile) -> dict[str, Any]:
             for event, seen in sorted(profile.activity.items())
         },
         "absorbed": [segment_id(profile.collection, member) for member in profile.members],
+        "kept_apart_from": [segment_id(profile.collection, other) for other in sorted(profile.apart)],
     }

@@ -30,7 +30,8 @@ def serve(
     settings = read_settings(os.environ, host=host, port=port, store=store)
     if apply_file is not None:
         with open_store(settings.store) as opened:
-            changes = apply(opened, apply_file.read_text("utf-8"), SECTIONS, os.environ, now=clock.now())
+            text = apply_file.read_text("utf-8", "surrogateescape")
+            changes = apply(opened, text, SECTIONS, os.environ, now=clock.now())
         console.print(f"Applied {apply_file}:")
         tell(changes)
     run(settings)

@@ -15,7 +15,7 @@ class Activity(NamedTuple):
     last: int
 
 
-def note(activity: Mapping[str, Activity], event: str, at: int) -> dict[str, Activity]:
+def count(activity: Mapping[str, Activity], event: str, at: int) -> dict[str, Activity]:
     """Return the activity with one more occurrence of `event`."""
     return combine(activity, {event: Activity(1, at, at)})
 

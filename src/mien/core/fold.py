@@ -7,10 +7,12 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mien.core.activity import Activity, note
-from mien.core.identity import Held, Refusal, Resolution, Rules, resolve
-from mien.core.message import Discard, Identifier, Kind, Message
+from mien.core.activity import Activity, count
+from mien.core.identity import Held, Reason, Refusal, Resolution, resolve
+from mien.core.message import Discard, Identifier, Kind, Message, identifier_key
 from mien.core.profile import Profile, Stamp, absorb, own_identifier
+from mien.core.rules import Rules
+from mien.core.story import GONE_OVER, MADE_BESIDE, Merge, Note, Notes, note
 from mien.core.traits import Write, settle
 
 
@@ -18,6 +20,7 @@ class Loss(StrEnum):
     """Why a message, or a part of it, was not kept, beyond what the resolver refuses."""
 
     NOBODY = "no_matching_identifiers"
+    SUPPRESSED = "suppressed"
     TRAITS_LIMIT = "traits_limit_exceeded"
     EVENT_NAMES_LIMIT = "event_names_limit_exceeded"
     SPACE_GONE = "unknown_source"
@@ -25,6 +28,9 @@ class Loss(StrEnum):
 
 NOBODY = 0
 """The profile under which messages are kept that name nobody, emptied: so that they are known, and go with age."""
+
+SUPPRESSED = -1
+"""The owner of an identifier that must not come back: a message that holds one is dropped."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -36,10 +42,10 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Entry(NamedTuple):
-    """A message as it is kept with a profile.
+    """A message as it is kept with a profile, the `serial`-th it took in.
 
-    With it are kept the identifiers that named the profile, those that were refused, and the profiles that became one
-    with it because of this message.
+    With it are kept the identifiers that named the profile, those that were refused, the profiles that became one
+    with it because of this message, and the profile of the other collection that it was linked with, and its era.
     """
 
     profile: int
@@ -47,14 +53,28 @@ class Entry(NamedTuple):
     claimed: tuple[Identifier, ...] = ()
     refused: tuple[Refusal, ...] = ()
     absorbed: tuple[int, ...] = ()
+    serial: int = 0
+    linked: tuple[int, int] | None = None
 
 
 class Link(NamedTuple):
-    """A profile belongs to another, since a time (microseconds since 1970). Always noted from both sides."""
+    """A profile belongs to another, since a time (microseconds since 1970). Always noted from both sides.
+
+    `era` and `linked_era` are those of the two when it was noted.
+    """
 
     profile: int
+    era: int
     linked: int
+    linked_era: int
     at: int
+
+
+class Absorption(NamedTuple):
+    """The account of a merge, and the survivor as it was before."""
+
+    merge: Merge
+    before: Profile
 
 
 class State(Struct):
@@ -72,10 +92,11 @@ class Outcome(Struct):
     moves: Mapping[Identifier, int] = {}
     entries: Sequence[Entry] = ()
     links: Sequence[Link] = ()
+    absorptions: Sequence[Absorption] = ()
     discards: Sequence[Discard] = ()
 
 
-class _Desk(Struct):
+class Desk(Struct):
     """The working state of one fold: the only place where something changes."""
 
     policy: Policy
@@ -84,6 +105,7 @@ class _Desk(Struct):
     profiles: dict[int, Profile]
     entries: list[Entry] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    absorptions: list[Absorption] = field(default_factory=list)
     discards: list[Discard] = field(default_factory=list)
 
 
@@ -91,11 +113,12 @@ def fold(state: State, messages: Iterable[Message], policy: Policy, *, ids: Iter
     """Say what these messages of one space change, in their order.
 
     `state` must hold the owners of all identifiers in the messages and all their profiles. `ids` gives a fresh,
-    growing profile id for each profile that is created. Messages must be unseen and have distinct ids.
+    growing profile id for each profile that is created. Messages must be unseen, have distinct ids and canonical
+    identifiers.
     """
-    desk = _Desk(policy, ids, dict(state.owners), dict(state.profiles))
+    desk = Desk(policy, ids, dict(state.owners), dict(state.profiles))
     for message in messages:
-        _take(desk, message)
+        take(desk, message)
     stored = _stored_names(state, desk)
     return Outcome(
         profiles=[p for p in desk.profiles.values() if p is not state.profiles.get(p.id)],
@@ -103,11 +126,12 @@ def fold(state: State, messages: Iterable[Message], policy: Policy, *, ids: Iter
         moves={i: owner for i, owner in desk.owners.items() if i in stored and state.owners.get(i) != owner},
         entries=desk.entries,
         links=desk.links,
+        absorptions=desk.absorptions,
         discards=desk.discards,
     )
 
 
-def _stored_names(state: State, desk: _Desk) -> set[Identifier]:
+def _stored_names(state: State, desk: Desk) -> set[Identifier]:
     """Return the identifiers that the store holds already, as far as this batch touches them."""
     stored = set(state.owners)
     for profile in state.profiles.values():
@@ -116,25 +140,52 @@ def _stored_names(state: State, desk: _Desk) -> set[Identifier]:
     return stored
 
 
-def _take(desk: _Desk, message: Message) -> None:
-    """Take one message in: one profile for each collection it names."""
-    touched: dict[str, int] = {}
+def take(desk: Desk, message: Message) -> list[Entry]:
+    """Take one message in, with one profile for each collection it names; return how it is kept with them."""
+    if any(desk.owners.get(identifier) == SUPPRESSED for identifier in message.identifiers):
+        return _drop(desk, message, Loss.SUPPRESSED)
+    entries: list[Entry] = []
     refused: list[Refusal] = []
     for collection, claims in _by_collection(message.identifiers).items():
         resolution = _resolve(desk, message, claims)
         refused += resolution.refused
-        if resolution.survivor is None:
-            continue
-        profile = _merge(desk, resolution.survivor, resolution.absorbed, message, collection)
-        _settle(desk, profile, message, resolution)
-        touched[collection] = profile.id
-    if message.kind == Kind.GROUP and len(touched) > 1:
-        one, other = touched.values()
-        desk.links += [Link(one, other, message.timestamp), Link(other, one, message.timestamp)]
-    desk.discards += [_discard(message, reason, f"type {i.type}") for i, reason in refused]
-    if not touched:
-        desk.discards.append(_discard(message, Loss.NOBODY, "nothing in it names a profile"))
-        desk.entries.append(Entry(NOBODY, _emptied(message)))
+        if resolution.survivor is not None:
+            profile = _merge(desk, resolution.survivor, resolution, message, collection)
+            _take_over(desk, resolution, message)
+            entries.append(_settle(desk, profile, message, resolution))
+    desk.discards += [
+        _discard(message, reason, f"type {i.type}") for i, reason, _ in refused if reason is not Reason.ELSEWHERE
+    ]
+    if not entries:
+        return _drop(desk, message, Loss.NOBODY)
+    if message.kind == Kind.GROUP and len(entries) > 1:
+        entries = _linked(desk, entries)
+    desk.entries += entries
+    return entries
+
+
+def _drop(desk: Desk, message: Message, reason: Loss) -> list[Entry]:
+    """Keep nothing of a message but that it is known."""
+    desk.entries.append(Entry(NOBODY, _emptied(message)))
+    if reason is Loss.SUPPRESSED:
+        # All are counted as one: nothing is to tell when somebody who was forgotten did what.
+        desk.discards.append(_discard(replace(message, id=""), reason, "an identifier in it is suppressed"))
+    else:
+        desk.discards.append(_discard(message, reason, "nothing in it names a profile"))
+    return []
+
+
+def _linked(desk: Desk, entries: Sequence[Entry]) -> list[Entry]:
+    """Link the two profiles of a message, from both sides."""
+    one, other = (desk.profiles[entry.profile] for entry in entries)
+    link(desk, one.id, (other.id, other.era), entries[0].message.timestamp)
+    return [entries[0]._replace(linked=(other.id, other.era)), entries[1]._replace(linked=(one.id, one.era))]
+
+
+def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> None:
+    """Link a profile with one of another collection, of which only the id and the era need be known."""
+    era = desk.profiles[profile].era
+    desk.links += [Link(profile, era, *linked, at), Link(*linked, profile, era, at)]
 
 
 def _by_collection(identifiers: Iterable[Identifier]) -> dict[str, list[Identifier]]:
@@ -144,30 +195,63 @@ def _by_collection(identifiers: Iterable[Identifier]) -> dict[str, list[Identifi
     return parts
 
 
-def _resolve(desk: _Desk, message: Message, claims: Sequence[Identifier]) -> Resolution:
+def _resolve(desk: Desk, message: Message, claims: Sequence[Identifier]) -> Resolution:
     owners = {i: desk.profiles[desk.owners[i]] for i in claims if i in desk.owners}
     if message.kind == Kind.ALIAS:
-        return Resolution(owners[claims[0]].id if claims[0] in owners else None, (), (), ())
-    return resolve(claims, owners, desk.policy.rules, at=message.timestamp, new_id=next(desk.ids))
+        named = claims[:1] if claims[0] in owners else []
+        return Resolution(survivor=owners[claims[0]].id if named else None, claimed=tuple(named))
+    return resolve(
+        claims,
+        owners,
+        desk.policy.rules,
+        at=message.timestamp,
+        new_id=next(desk.ids),
+        leaving=message.kind == Kind.LOGOUT,
+    )
 
 
-def _merge(desk: _Desk, survivor_id: int, absorbed_ids: Iterable[int], message: Message, collection: str) -> Profile:
+def _merge(desk: Desk, survivor_id: int, resolution: Resolution, message: Message, collection: str) -> Profile:
     """Return the profile the message belongs to, made new or one with those it absorbs."""
     stamp = Stamp(message.received_at, message.id, message.source)
     survivor = desk.profiles.get(survivor_id)
     if survivor is None:
         survivor = Profile(survivor_id, message.space, collection, first=stamp, last=stamp)
         desk.owners[own_identifier(collection, survivor.id)] = survivor.id
-    for absorbed_id in absorbed_ids:
+    before = survivor
+    for absorbed_id in resolution.absorbed:
         absorbed = desk.profiles[absorbed_id]
+        desk.absorptions.append(Absorption(_account(desk, before, absorbed, message, resolution), before))
         survivor = absorb(survivor, absorbed)
         desk.profiles[absorbed_id] = replace(absorbed, merged_into=survivor.id)
         desk.owners.update(dict.fromkeys(absorbed.names(), survivor.id))
     return survivor
 
 
-def _settle(desk: _Desk, profile: Profile, message: Message, resolution: Resolution) -> None:
-    """Write the message into its profile."""
+def _account(desk: Desk, survivor: Profile, absorbed: Profile, message: Message, resolution: Resolution) -> Merge:
+    """Say how two profiles become one."""
+    return Merge(
+        survivor=survivor.id,
+        absorbed=absorbed.id,
+        serial=survivor.serial,
+        at=message.received_at,
+        message=message.id,
+        source=message.source,
+        named=tuple((i, desk.owners[i]) for i in resolution.claimed if i in desk.owners),
+        refused=tuple((i, str(reason)) for i, reason, _ in resolution.refused),
+    )
+
+
+def _take_over(desk: Desk, resolution: Resolution, message: Message) -> None:
+    """Let identifiers leave the profiles that held them."""
+    for identifier, loser_id in resolution.taken.items():
+        loser = desk.profiles[loser_id]
+        rest = {pair: held for pair, held in loser.identifiers.items() if pair != (identifier.type, identifier.value)}
+        gone = _note(message, GONE_OVER, identifier, other=resolution.survivor or 0)
+        desk.profiles[loser_id] = replace(loser, identifiers=rest, notes=note(loser.notes, [gone]))
+
+
+def _settle(desk: Desk, profile: Profile, message: Message, resolution: Resolution) -> Entry:
+    """Write the message into its profile; return how it is kept."""
     identifiers = profile.identifiers
     new = [i for i in resolution.claimed if (i.type, i.value) not in identifiers]
     if new:
@@ -180,17 +264,34 @@ def _settle(desk: _Desk, profile: Profile, message: Message, resolution: Resolut
         traits, over = settle(traits, message.traits, write, limit=desk.policy.max_traits)
         if over:
             desk.discards.append(_discard(message, Loss.TRAITS_LIMIT, f"{len(over)} keys not kept"))
+    serial = profile.serial + 1
     desk.profiles[profile.id] = replace(
         profile,
         last=max(profile.last, Stamp(message.received_at, message.id, message.source)),
         identifiers=identifiers,
         traits=traits,
-        activity=_noted(desk, profile, message),
+        activity=_counted(desk, profile, message),
+        serial=serial,
+        notes=_noted(profile, message, resolution),
     )
-    desk.entries.append(Entry(profile.id, message, resolution.claimed, resolution.refused, resolution.absorbed))
+    return Entry(profile.id, message, resolution.claimed, resolution.refused, resolution.absorbed, serial)
 
 
-def _noted(desk: _Desk, profile: Profile, message: Message) -> Mapping[str, Activity]:
+def _noted(profile: Profile, message: Message, resolution: Resolution) -> Notes:
+    """Return the profile's notes with what the resolver refused."""
+    more = [_note(message, reason, i, rule=rule) for i, reason, rule in resolution.refused]
+    if resolution.beside is not None:
+        nothing = Identifier(profile.collection, "", "")
+        more.append(_note(message, MADE_BESIDE, nothing, other=resolution.beside))
+    return note(profile.notes, more) if more else profile.notes
+
+
+def _note(message: Message, what: str, identifier: Identifier, *, rule: str = "", other: int = 0) -> Note:
+    at, key = message.received_at, identifier_key(message.space, identifier)
+    return Note(str(what), identifier.type, key, rule, other, 1, at, at, message.id, message.source)
+
+
+def _counted(desk: Desk, profile: Profile, message: Message) -> Mapping[str, Activity]:
     """Return the profile's activity with the message's event, if it has one."""
     event, activity = message.event, profile.activity
     if event is None:
@@ -198,7 +299,7 @@ def _noted(desk: _Desk, profile: Profile, message: Message) -> Mapping[str, Acti
     if event not in activity and len(activity) >= desk.policy.max_event_names:
         desk.discards.append(_discard(message, Loss.EVENT_NAMES_LIMIT, "the event is kept, but not counted by name"))
         return activity
-    return note(activity, event, message.timestamp)
+    return count(activity, event, message.timestamp)
 
 
 def _emptied(message: Message) -> Message:

@@ -1,23 +1,17 @@
-"""Which profiles are one person, and why.
+"""Which profile a message belongs to, which profiles are one person, and why.
 
-One resolver for every dialect. What differs between vendors (priorities, limits, blocked values, caps) is a
-setting in `Rules`; `preset` has the documented defaults. The documented algorithm, step by step, is in
-docs/reference/identity.md.
+One resolver for every dialect. What differs between vendors is a setting in `Rules`; `presets` has the documented
+ones. The algorithm, step by step, is in docs/reference/identity.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import re2
 from msgspec import Struct
-from msgspec.structs import replace
 
 from mien.core.message import Identifier
-
-UNREADABLE = "\ufffd"
-"""Stands where a character of the input could not be read; a value that holds it identifies nobody."""
+from mien.core.rules import Login, Logout, Rules, TypeRule
 
 OWN_ID = "$id"
 """The type under which a profile's own id is looked up. No source can claim a type that starts with `$`."""
@@ -32,45 +26,17 @@ class Reason(StrEnum):
     PERIOD_LIMIT = "id_time_limit_exceeded"
     MERGE_LIMIT = "profile_merge_limit_exceeded"
     MAPPING_LIMIT = "id_mapping_limit_exceeded"
+    KEPT_APART = "profiles_kept_apart"
+    ELSEWHERE = "id_held_elsewhere"
+    """It stays with the profile that holds it, which the rules ask for: nothing is lost."""
 
 
 class Refusal(NamedTuple):
-    """An identifier that was not taken, and why."""
+    """An identifier that was not taken, and why; `type` is the one whose limit decided, where one did."""
 
     identifier: Identifier
     reason: Reason
-
-
-class TypeRule(Struct, frozen=True, kw_only=True):
-    """How one type of identifier behaves.
-
-    A profile holds at most `limit` values within any `period` microseconds (None: ever). A lower `priority`
-    number ranks higher. `blocked` values, and those that match one of `patterns` (RE2), identify nobody.
-    """
-
-    limit: int = 5
-    period: int | None = None
-    priority: int = 3
-    blocked: frozenset[str] = frozenset()
-    patterns: tuple[str, ...] = ()
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """The identity rules of one space. Types that are not listed follow `other`, if `auto_add` lets them in."""
-
-    types: Mapping[str, TypeRule] = {}
-    other: TypeRule = TypeRule()
-    auto_add: bool = True
-    max_merges: int = 100
-    max_identifiers: int = 1000
-
-    def of(self, type: str) -> TypeRule:  # noqa: A002 (the glossary's word)
-        """Return the rule for a type of identifier."""
-        return self.types.get(type, self.other)
-
-    def custom_types(self, known: Iterable[str]) -> frozenset[str]:
-        """Return the types this space configures beyond `known`."""
-        return frozenset(self.types) - frozenset(known)
+    type: str = ""
 
 
 class Held(NamedTuple):
@@ -96,40 +62,25 @@ class Owner(Protocol):
     def members(self) -> tuple[int, ...]:
         """The profiles it absorbed."""
 
+    @property
+    def apart(self) -> frozenset[int]:
+        """The profiles it must never become one with."""
 
-class Resolution(Struct, frozen=True):
+
+class Resolution(Struct, frozen=True, kw_only=True):
     """Which profile a message belongs to, which ones it makes one with it, and why.
 
     `survivor` is None when no identifier was left. `claimed` are the identifiers that name the survivor from now
-    on, whether new or not, best first.
+    on, whether new or not, best first; those in `taken` leave the profile that held them. `beside` is the anonymous
+    profile in whose place a new one was made.
     """
 
-    survivor: int | None
-    absorbed: tuple[int, ...]
-    claimed: tuple[Identifier, ...]
-    refused: tuple[Refusal, ...]
-
-
-BLOCKED = frozenset({"-1", "null", "anonymous"})
-BLOCKED_PATTERNS = ("^[0-]*$",)
-
-
-def preset(name: str) -> Rules:
-    """Return the documented default rules of a vendor; raise KeyError when there is no such preset.
-
-    `segment`: user_id once ever, everything else five times; user_id ranks before email, the rest follow in
-    alphabetical order; at most 100 merges and 1,000 identifiers.
-    """
-    if name != "segment":
-        raise KeyError(name)
-    usual = TypeRule(blocked=BLOCKED, patterns=BLOCKED_PATTERNS)
-    types = {
-        "user_id": replace(usual, limit=1, priority=1),
-        "email": replace(usual, priority=2),
-        # One id is the whole of an account, so it can never hold two.
-        "group_id": replace(usual, limit=1, priority=1),
-    }
-    return Rules(types=types, other=usual)
+    survivor: int | None = None
+    absorbed: tuple[int, ...] = ()
+    claimed: tuple[Identifier, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    taken: Mapping[Identifier, int] = {}
+    beside: int | None = None
 
 
 def resolve(
@@ -139,22 +90,37 @@ def resolve(
     *,
     at: int,
     new_id: int,
+    leaving: bool = False,
 ) -> Resolution:
     """Say which profile these identifiers name, which ones it absorbs, and why.
 
-    All identifiers are of one collection. `at` is the message's timestamp. While the outcome would break a
-    limit, the lowest ranking identifier of the message is dropped and the rest are tried again.
+    All identifiers are of one collection, and canonical. `owners` has those that are held. `at` is the message's
+    timestamp. `leaving` says that somebody logged out, and that this is whom the device belongs to now.
     """
     claims, refused = screen(identifiers, rules)
-    while claims:
-        known = sorted({owners[i].id: owners[i] for i in claims if i in owners}.values(), key=lambda o: o.id)
-        reason = _misfit(claims, known, owners, rules, at)
-        if reason is None:
-            kept = _within_cap(claims, known, owners, rules, refused)
-            survivor, *absorbed = [owner.id for owner in known] or [new_id]
-            return Resolution(survivor, tuple(absorbed), tuple(kept), tuple(refused))
-        refused.append(Refusal(claims.pop(), reason))
-    return Resolution(None, (), (), tuple(refused))
+    decide = _merge if rules.merge else _pick
+    return decide(_Case(claims, refused, owners, rules, at, new_id, leaving))
+
+
+class _Case(NamedTuple):
+    """What is to be decided; `refused` grows meanwhile."""
+
+    claims: list[Identifier]
+    refused: list[Refusal]
+    owners: Mapping[Identifier, Owner]
+    rules: Rules
+    at: int
+    new_id: int
+    leaving: bool
+
+    def guarded(self) -> frozenset[int]:
+        """Return the profiles that this message may not find."""
+        named = {self.owners[i].id: self.owners[i] for i in self.claims if i in self.owners}
+        return frozenset(owner.id for owner in named.values() if _is_guarded(owner, self.claims, self.rules))
+
+    def drop_last(self, reason: Reason, kind: str = "") -> None:
+        """Refuse the lowest ranking claim."""
+        self.refused.append(Refusal(self.claims.pop(), reason, kind))
 
 
 def screen(identifiers: Iterable[Identifier], rules: Rules) -> tuple[list[Identifier], list[Refusal]]:
@@ -162,61 +128,95 @@ def screen(identifiers: Iterable[Identifier], rules: Rules) -> tuple[list[Identi
     claims: dict[Identifier, None] = {}
     refused = []
     for identifier in identifiers:
-        reason = _blocked(identifier, rules)
-        if reason is None:
-            claims[identifier] = None
+        if identifier.type not in rules.types and not rules.auto_add:
+            refused.append(Refusal(identifier, Reason.UNKNOWN_TYPE))
+        elif rules.is_nobody(identifier):
+            refused.append(Refusal(identifier, Reason.BLOCKED))
         else:
-            refused.append(Refusal(identifier, reason))
-    return sorted(claims, key=lambda i: (rules.of(i.type).priority, i.type)), refused
+            claims[identifier] = None
+    return sorted(claims, key=rules.rank), refused
 
 
-def _blocked(identifier: Identifier, rules: Rules) -> Reason | None:
-    value, rule = identifier.value, rules.of(identifier.type)
-    if identifier.type not in rules.types and not rules.auto_add:
-        return Reason.UNKNOWN_TYPE
-    if not value or rule.limit < 1 or UNREADABLE in value or value in rule.blocked:
-        return Reason.BLOCKED
-    if any(compiled(pattern).search(value) for pattern in rule.patterns):
-        return Reason.BLOCKED
-    return None
+def is_known(owner: Owner, rules: Rules) -> bool:
+    """Say whether a profile holds an identifier that logs in."""
+    return any(rules.of(kind).login for kind, _ in owner.identifiers)
 
 
-@lru_cache(1024)
-def compiled(pattern: str) -> Any:
-    """Return a linear-time regular expression; raise ValueError with the reason when it cannot be one."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        raise ValueError(str(error)) from None
+def _is_guarded(owner: Owner, claims: Iterable[Identifier], rules: Rules) -> bool:
+    """Say whether a profile holds what a message must name to find it, and this one does not."""
+    for behave in ("immutable", "login"):
+        needed = [held for held in owner.identifiers if getattr(rules.of(held[0]), behave)]
+        if needed and not any((i.type, i.value) in needed for i in claims):
+            return True
+    return False
 
 
-def _misfit(
-    claims: Sequence[Identifier],
-    known: Sequence[Owner],
-    owners: Mapping[Identifier, Owner],
-    rules: Rules,
-    at: int,
-) -> Reason | None:
-    """Say which rule the union of these profiles and identifiers would break, if any."""
-    new = [identifier for identifier in claims if identifier not in owners]
+# Where profiles are merged
+
+
+def _merge(case: _Case) -> Resolution:
+    """Make one profile of all that are named.
+
+    While the outcome would break a limit, the lowest ranking identifier of the message is dropped, and the rest are
+    tried again.
+    """
+    while case.claims:
+        guarded = case.guarded()
+        named = {case.owners[i].id: case.owners[i] for i in case.claims if i in case.owners}
+        known = sorted((o for o in named.values() if o.id not in guarded), key=lambda o: o.id)
+        misfit = _misfit(case, known)
+        if misfit is None:
+            survivor, *absorbed = [owner.id for owner in known] or [case.new_id]
+            claimed, taken = _within_cap(case, known, guarded)
+            return Resolution(
+                survivor=survivor,
+                absorbed=tuple(absorbed),
+                claimed=tuple(claimed),
+                refused=tuple(case.refused),
+                taken=taken,
+            )
+        case.drop_last(*misfit)
+    return Resolution(refused=tuple(case.refused))
+
+
+def _misfit(case: _Case, known: Sequence[Owner]) -> tuple[Reason, str] | None:
+    """Say which rule the union of these profiles and identifiers would break, if any, and for which type."""
+    rules, ours = case.rules, {owner.id for owner in known}
+    new = [i for i in case.claims if i not in case.owners or case.owners[i].id not in ours]
     if len(known) > 1:
         if sum(len(owner.members) for owner in known) + len(known) - 1 > rules.max_merges:
-            return Reason.MERGE_LIMIT
+            return Reason.MERGE_LIMIT, ""
         if sum(len(owner.identifiers) for owner in known) > rules.max_identifiers:
-            return Reason.MAPPING_LIMIT
+            return Reason.MAPPING_LIMIT, ""
+        if _are_kept_apart(known):
+            return Reason.KEPT_APART, ""
     kinds = {identifier.type for identifier in new}
     if len(known) > 1:
         kinds.update(kind for owner in known for kind, _ in owner.identifiers)
-    for kind in kinds:
-        rule = rules.of(kind)
-        apart = [{v: held.at for (t, v), held in owner.identifiers.items() if t == kind} for owner in known]
-        union = {i.value: at for i in new if i.type == kind}.items() | {x for times in apart for x in times.items()}
-        fullest = most_within([time for _, time in union], rule.period)
-        # Rules may have been tightened: what a profile holds already is no reason to refuse what does not add to it.
-        if fullest > rule.limit and fullest > max((most_within(t.values(), rule.period) for t in apart), default=0):
-            return Reason.LIMIT if rule.period is None else Reason.PERIOD_LIMIT
+    for kind in sorted(kinds):
+        added = {i.value: case.at for i in new if i.type == kind}
+        reason = _over_limit(rules, kind, added, known)
+        if reason is not None:
+            return reason, kind
+    return None
+
+
+def _are_kept_apart(known: Sequence[Owner]) -> bool:
+    """Say whether some of these profiles must never become one."""
+    return any(
+        not owner.apart.isdisjoint((other.id, *other.members)) for owner in known for other in known if owner.apart
+    )
+
+
+def _over_limit(rules: Rules, kind: str, added: Mapping[str, int], known: Sequence[Owner]) -> Reason | None:
+    """Say whether a profile made of these would hold more values of a type than it may."""
+    rule = rules.of(kind)
+    apart = [{v: held.at for (t, v), held in owner.identifiers.items() if t == kind} for owner in known]
+    union = added.items() | {x for times in apart for x in times.items()}
+    fullest = most_within([time for _, time in union], rule.period)
+    # Rules may have been tightened: what a profile holds already is no reason to refuse what does not add to it.
+    if fullest > rule.limit and fullest > max((most_within(t.values(), rule.period) for t in apart), default=0):
+        return Reason.LIMIT if rule.period is None else Reason.PERIOD_LIMIT
     return None
 
 
@@ -234,20 +234,120 @@ def most_within(times: Iterable[int], period: int | None) -> int:
 
 
 def _within_cap(
-    claims: Sequence[Identifier],
-    known: Sequence[Owner],
-    owners: Mapping[Identifier, Owner],
-    rules: Rules,
-    refused: list[Refusal],
-) -> list[Identifier]:
-    """Return the identifiers for which the profile has room; the others are added to `refused`."""
-    room = rules.max_identifiers - sum(len(owner.identifiers) for owner in known)
-    kept = []
-    for identifier in claims:
-        if identifier not in owners:
-            if room <= 0:
-                refused.append(Refusal(identifier, Reason.MAPPING_LIMIT))
-                continue
+    case: _Case, known: Sequence[Owner], guarded: frozenset[int]
+) -> tuple[list[Identifier], dict[Identifier, int]]:
+    """Return the identifiers for which the profile has room, and which of them leave a profile that is not found."""
+    room = case.rules.max_identifiers - sum(len(owner.identifiers) for owner in known)
+    kept, taken = [], {}
+    for identifier in case.claims:
+        owner = case.owners.get(identifier)
+        if owner is not None and owner.id not in guarded:
+            kept.append(identifier)
+        elif owner is not None and not _leaves_guarded(case.rules.of(identifier.type)):
+            case.refused.append(Refusal(identifier, Reason.ELSEWHERE))
+        elif room <= 0:
+            case.refused.append(Refusal(identifier, Reason.MAPPING_LIMIT))
+        else:
             room -= 1
-        kept.append(identifier)
-    return kept
+            kept.append(identifier)
+            if owner is not None:
+                taken[identifier] = owner.id
+    return kept, taken
+
+
+def _leaves_guarded(rule: TypeRule) -> bool:
+    """Say whether an identifier leaves a profile that is not found: the device has another user now."""
+    return not rule.immutable and (rule.unique or not rule.login)
+
+
+# Where the best ranking identifier decides
+
+
+def _pick(case: _Case) -> Resolution:
+    """Choose one profile; the identifiers of others go over to it or stay where they are."""
+    if not case.claims:
+        return Resolution(refused=tuple(case.refused))
+    guarded = case.guarded()
+    chosen = None if case.leaving and case.rules.on_logout is Logout.NEW else _best(case, guarded)
+    beside = None
+    if chosen is not None and _logs_in_beside(case, chosen):
+        beside, chosen = chosen, None
+    claimed, taken = _gather(case, chosen, guarded)
+    return Resolution(
+        survivor=chosen.id if chosen is not None else case.new_id,
+        claimed=tuple(claimed),
+        refused=tuple(case.refused),
+        taken=taken,
+        beside=beside.id if beside is not None and case.rules.on_login is Login.LINK else None,
+    )
+
+
+def _best(case: _Case, guarded: frozenset[int]) -> Owner | None:
+    """Walk the types in their order: the first that names somebody gives the candidates, later ones break ties."""
+    candidates: dict[int, Owner] = {}
+    by_type: dict[str, dict[int, Owner]] = {}
+    for identifier in case.claims:
+        owner = case.owners.get(identifier)
+        if owner is not None and owner.id not in guarded:
+            by_type.setdefault(identifier.type, {})[owner.id] = owner
+    for owners in by_type.values():
+        both = candidates.keys() & owners.keys()
+        candidates = {i: candidates[i] for i in both} if both else candidates or owners
+    return candidates[max(candidates)] if candidates else None  # several still: the one made last
+
+
+def _logs_in_beside(case: _Case, chosen: Owner) -> bool:
+    """Say whether a login never seen before is to have a profile of its own beside an anonymous one."""
+    if case.rules.on_login is Login.CONVERT or is_known(chosen, case.rules):
+        return False
+    return any(case.rules.of(i.type).login for i in case.claims)
+
+
+def _gather(
+    case: _Case, chosen: Owner | None, guarded: frozenset[int]
+) -> tuple[list[Identifier], dict[Identifier, int]]:
+    """Return the identifiers that name the chosen profile from now on, and which of them leave another."""
+    held = dict(chosen.identifiers) if chosen is not None else {}
+    logs_in = any(case.rules.of(i.type).login for i in case.claims)
+    claimed, taken = [], {}
+    for identifier in case.claims:
+        owner = case.owners.get(identifier)
+        if owner is not None and chosen is not None and owner.id == chosen.id:
+            claimed.append(identifier)
+            continue
+        if owner is not None and not _goes_over(case, identifier, owner, guarded, logs_in=logs_in):
+            case.refused.append(Refusal(identifier, Reason.ELSEWHERE))
+            continue
+        refusal = _no_room(case, identifier, held)
+        if refusal is not None:
+            case.refused.append(refusal)
+            continue
+        if owner is not None:
+            taken[identifier] = owner.id
+        held[identifier.type, identifier.value] = Held(case.at, "", "")
+        claimed.append(identifier)
+    return claimed, taken
+
+
+def _goes_over(case: _Case, identifier: Identifier, owner: Owner, guarded: frozenset[int], *, logs_in: bool) -> bool:
+    """Say whether an identifier leaves the profile that holds it for the one that was chosen.
+
+    A unique one does; a device leaves an anonymous profile, too, when somebody logs in who takes it along.
+    """
+    rule = case.rules.of(identifier.type)
+    if owner.id in guarded:
+        return _leaves_guarded(rule)
+    if rule.unique:
+        return not rule.immutable
+    return logs_in and case.rules.on_login is Login.CONVERT and not is_known(owner, case.rules)
+
+
+def _no_room(case: _Case, identifier: Identifier, held: Mapping[tuple[str, str], Held]) -> Refusal | None:
+    """Say why a profile that holds these cannot take one more, if it cannot."""
+    rule = case.rules.of(identifier.type)
+    if len(held) >= case.rules.max_identifiers:
+        return Refusal(identifier, Reason.MAPPING_LIMIT)
+    times = [how.at for (kind, _), how in held.items() if kind == identifier.type]
+    if most_within([*times, case.at], rule.period) > max(rule.limit, most_within(times, rule.period)):
+        return Refusal(identifier, Reason.LIMIT if rule.period is None else Reason.PERIOD_LIMIT, identifier.type)
+    return None

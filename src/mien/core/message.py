@@ -47,6 +47,8 @@ class Kind(StrEnum):
     """Sets an account's traits and links the user to it."""
     ALIAS = "alias"
     """Is kept with a profile that exists already, and changes nothing else."""
+    LOGOUT = "logout"
+    """Names whom a device belongs to from now on."""
 
 
 class Identifier(NamedTuple):

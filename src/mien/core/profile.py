@@ -10,6 +10,7 @@ from mien.core.activity import Activity
 from mien.core.activity import combine as combine_activity
 from mien.core.identity import OWN_ID, Held
 from mien.core.message import Identifier
+from mien.core.story import Notes, note
 from mien.core.traits import Trait, Traits
 from mien.core.traits import combine as combine_traits
 
@@ -26,8 +27,9 @@ class Profile(Struct, frozen=True, gc=False):
     """What is known of one customer.
 
     `version` counts the times the profile was stored; 0 is a profile that was not stored yet. `first` and `last`
-    are the messages that created it and that touched it last, in the order of receipt. `members` are the ids of
-    all profiles it absorbed. A profile with `merged_into` is kept as it was when it was absorbed.
+    are the messages that created it and that touched it last, in the order of receipt, and `serial` is how many it
+    took in. `members` are the ids of all profiles it absorbed, `apart` of those it must never become one with. A
+    profile with `merged_into` is kept as it was when it was absorbed.
     """
 
     id: int
@@ -41,6 +43,14 @@ class Profile(Struct, frozen=True, gc=False):
     activity: Mapping[str, Activity] = {}
     members: tuple[int, ...] = ()
     merged_into: int | None = None
+    serial: int = 0
+    apart: frozenset[int] = frozenset()
+    notes: Notes = ()
+
+    @property
+    def era(self) -> int:
+        """How many profiles it had absorbed: links noted since can be told from those before."""
+        return len(self.members)
 
     def names(self) -> list[Identifier]:
         """Return every identifier that finds this profile, its own id and those of its members included."""
@@ -67,6 +77,8 @@ def absorb(survivor: Profile, absorbed: Profile) -> Profile:
         traits=combine_traits(survivor.traits, absorbed.traits),
         activity=combine_activity(survivor.activity, absorbed.activity),
         members=(*survivor.members, absorbed.id, *absorbed.members),
+        apart=survivor.apart | absorbed.apart,
+        notes=note(survivor.notes, absorbed.notes) if absorbed.notes else survivor.notes,
     )
 
 

@@ -3,17 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mien.core.fold import Loss, State, fold
 from mien.core.message import Discard, Message, Submission
 from mien.core.space import Space
-from mien.errors import Busy, ConnectionLost, Contended
+from mien.services.transact import transact
 from mien.store.base import Store, Unit
-
-ATTEMPTS = 5
-"""How often a batch is folded because another writer was there first."""
-SHARED_ATTEMPTS = 3
-"""How many of these let others write at the same time."""
 
 
 class Receipt(Struct, frozen=True, array_like=True):
@@ -39,20 +35,12 @@ def settle(
     """
     messages = [message for submission in submissions for message in submission.messages]
     discards = [discard for submission in submissions for discard in submission.discards]
-    lost = False
-    for attempt in range(ATTEMPTS):
-        try:
-            with store.begin(alone=attempt >= SHARED_ATTEMPTS) as unit:
-                return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
-        except Contended:
-            continue
-        except ConnectionLost:
-            # It may have been committed. Then its messages are not unseen any more, and once more changes nothing
-            # but how often a discard was met.
-            if lost:
-                raise
-            lost = True
-    raise Busy
+
+    def take_in(unit: Unit) -> Receipt:
+        return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
+
+    # Messages that were committed are not unseen any more: once more changes nothing but how often a discard was met.
+    return transact(store, take_in, repeatable=True)
 
 
 def _take_in(
@@ -65,7 +53,7 @@ def _take_in(
     ids: Iterator[int],
 ) -> Receipt:
     known = [message for message in messages if message.space in spaces]
-    fresh = unit.unseen(known)
+    fresh = [_canonical(message, spaces[message.space]) for message in unit.unseen(known)]
     more: list[Discard] = []
     for slug, part in _by_space(fresh).items():
         space = spaces[slug]
@@ -80,6 +68,12 @@ def _take_in(
         duplicates=len(known) - len(fresh),
         discarded=len(discards) + len(homeless) + len(more),
     )
+
+
+def _canonical(message: Message, space: Space) -> Message:
+    """Return a message with its identifiers as they are kept."""
+    identifiers = tuple(space.policy.rules.canonical(i) for i in message.identifiers)
+    return message if identifiers == message.identifiers else replace(message, identifiers=identifiers)
 
 
 def _by_space(messages: Sequence[Message]) -> dict[str, list[Message]]:

@@ -32,7 +32,7 @@ def find(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
     A profile whose time is over is not found, even before it is purged.
     """
     for name in names:
-        profile = store.owner(space.slug, name)
+        profile = store.owner(space.slug, space.policy.rules.canonical(name))
         if profile is not None:
             break
     else:
@@ -50,7 +50,7 @@ def traits(store: Store, space: Space, names: Sequence[Identifier], *, now: int)
             return sheet
     else:
         for name in names:
-            sheet = store.traits_of(space.slug, name)
+            sheet = store.traits_of(space.slug, space.policy.rules.canonical(name))
             if sheet is not None:
                 return sheet
     raise ProfileNotFound

@@ -12,6 +12,11 @@ def new_secret(prefix: str) -> str:
     return prefix + "_" + secrets.token_urlsafe(24)
 
 
+def new_id(prefix: str) -> str:
+    """Return a new id that nobody else makes."""
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
 def digest(secret: str) -> bytes:
     """Return the hash under which a secret is kept.
 

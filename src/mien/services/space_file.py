@@ -1,17 +1,18 @@
 """The settings of a space as they stand in a file, and what they mean."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import limits
-import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
+from msgspec.structs import replace
 
 from mien.core.fold import Policy
-from mien.core.identity import Rules, TypeRule, compiled, preset
+from mien.core.presets import PRESETS, preset
+from mien.core.rules import Login, Logout, Rules, TypeRule, compiled
 from mien.core.space import DAY, Retention, Space
-from mien.errors import SettingsRefused
+from mien.services.fault import Fault, at, convert
 
 _DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d|w|y|seconds?|minutes?|hours?|days?|weeks?|years?)")
 _UNITS = {"s": DAY // 86_400, "m": DAY // 1440, "h": DAY // 24, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
@@ -26,15 +27,23 @@ class _TypeFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     priority: int | None = None
     blocked: list[str] | None = None
     blocked_patterns: list[str] | None = None
+    unique: bool | None = None
+    login: bool | None = None
+    immutable: bool | None = None
+    fold_case: bool | None = None
 
 
 class _IdentityFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    preset: Literal["segment"] = "segment"
+    preset: Literal[tuple(PRESETS)] = "segment"  # type: ignore[valid-type]
     types: dict[str, _TypeFile] = {}
     other: _TypeFile = field(default_factory=_TypeFile)
-    auto_add: bool = True
+    auto_add: bool | None = None
     max_merges: Count | None = None
     max_identifiers: Count | None = None
+    nobody: list[str] | None = None
+    merge: bool | None = None
+    on_login: Login | None = None
+    on_logout: Logout | None = None
 
 
 class _TraitsFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -59,68 +68,86 @@ class _SpaceFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 def space_of(slug: str, document: Mapping[str, Any]) -> Space:
-    """Return the space a document describes; raise SettingsRefused with the place and the reason."""
+    """Return the space a document describes; raise Fault with the path in the document and the reason."""
     dialects = document.get("dialects", {})
     plain = {key: value for key, value in document.items() if key != "dialects"}
-    try:
-        given = msgspec.convert(plain, _SpaceFile)
-        return Space(
-            slug=slug,
-            name=given.name or slug,
-            policy=Policy(rules=_rules(given.identity), max_traits=given.traits.limit),
-            retention=_retention(given.retention),
-            rate_limits={dialect: _rate(rate) for dialect, rate in given.rate_limits.items()},
-            dialects=dialects,
-        )
-    except (msgspec.ValidationError, ValueError) as error:
-        raise SettingsRefused(f"In space `{slug}`: {error}") from None
+    given = convert(plain, _SpaceFile)
+    return Space(
+        slug=slug,
+        name=given.name or slug,
+        policy=Policy(rules=_rules(given.identity), max_traits=given.traits.limit),
+        retention=_retention(given.retention),
+        rate_limits=_rates(given.rate_limits),
+        dialects=dialects,
+    )
 
 
 def _retention(given: _RetentionFile) -> Retention:
-    keep = Retention(
-        events=duration(given.events),
-        served_events=duration(given.served_events),
-        profiles=duration(given.profiles),
-    )
-    if keep.events is not None and keep.events < DAY:
-        raise ValueError("`retention.events` must be a day or more: repetitions are recognised as long")
-    return keep
+    keep = {}
+    for name, text in structs.asdict(given).items():
+        with at("retention", name):
+            keep[name] = duration(text)
+    if keep["events"] is not None and keep["events"] < DAY:
+        raise Fault("must be a day or more: repetitions are recognised as long", "retention", "events")
+    return Retention(**keep)
+
+
+def _rates(given: Mapping[str, str]) -> dict[str, str | None]:
+    rates = {}
+    for dialect, text in given.items():
+        with at("rate_limits", dialect):
+            rates[dialect] = _rate(text)
+    return rates
 
 
 def _rules(given: _IdentityFile) -> Rules:
     base = preset(given.preset)
-    other = _type_rule("other", given.other, base.other)
-    own = {t: _type_rule(t, rule, base.types.get(t, other)) for t, rule in given.types.items()}
-    types = {**base.types, **own}
-    return Rules(
-        types=types,
-        other=other,
-        auto_add=given.auto_add,
-        max_merges=base.max_merges if given.max_merges is None else given.max_merges,
-        max_identifiers=base.max_identifiers if given.max_identifiers is None else given.max_identifiers,
-    )
+    with at("identity", "other"):
+        other = _type_rule(given.other, base.other)
+    types = dict(base.types)
+    for name, rule in given.types.items():
+        with at("identity", "types", name):
+            types[name] = _type_rule(rule, base.types.get(_type_name(name), other))
+    names = ("auto_add", "max_merges", "max_identifiers", "merge", "on_login", "on_logout")
+    rules = replace(base, types=types, other=other, **_given(given, names))
+    if given.nobody is not None:
+        rules = replace(rules, nobody=frozenset("_".join(value.lower().split()) for value in given.nobody))
+    for path, reason in rules.contradictions():
+        raise Fault(reason, "identity", *path)
+    return rules
 
 
-def _type_rule(name: str, given: _TypeFile, base: TypeRule) -> TypeRule:
-    if not re.fullmatch(r"[a-z0-9_.]{1,100}", name):
-        raise ValueError(f"`identity.types`: `{name}` has other than lower-case letters, digits, `_` and `.`")
-    patterns = tuple(base.patterns if given.blocked_patterns is None else given.blocked_patterns)
-    for pattern in patterns:
-        try:
-            compiled(pattern)
-        except ValueError as error:
-            raise ValueError(f"`identity.types.{name}.blocked_patterns`: `{pattern}`: {error}") from None
-    return TypeRule(
-        limit=base.limit if given.limit is None else given.limit,
+def _given(settings: Struct, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the settings that stand in the file."""
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+
+
+def _type_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_.]{1,100}", text):
+        raise ValueError("cannot name a type: use lower-case letters, digits, `_` and `.`, at most 100")
+    return text
+
+
+def _type_rule(given: _TypeFile, base: TypeRule) -> TypeRule:
+    rule = replace(base, **_given(given, ("limit", "priority", "unique", "login", "immutable", "fold_case")))
+    return replace(
+        rule,
         period=base.period if given.period is None else _period(given.period),
-        priority=base.priority if given.priority is None else given.priority,
         blocked=base.blocked if given.blocked is None else frozenset(given.blocked),
-        patterns=patterns,
+        patterns=base.patterns if given.blocked_patterns is None else _patterns(given.blocked_patterns),
     )
+
+
+def _patterns(given: Sequence[str]) -> tuple[str, ...]:
+    for position, pattern in enumerate(given):
+        with at("blocked_patterns", position):
+            compiled(pattern)
+    return tuple(given)
 
 
 def _period(text: str) -> int | None:
-    return _PERIODS[text] if text in _PERIODS else duration(text)
+    with at("period"):
+        return _PERIODS[text] if text in _PERIODS else duration(text)
 
 
 def duration(text: str) -> int | None:
@@ -142,5 +169,5 @@ def _rate(text: str) -> str | None:
     try:
         limits.parse(text)
     except ValueError:
-        raise ValueError(f"`rate_limits`: `{text}` is not a rate: write `100/second` or `unlimited`") from None
+        raise ValueError(f"`{text}` is not a rate: write `100/second` or `unlimited`") from None
     return text

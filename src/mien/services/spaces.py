@@ -1,7 +1,7 @@
 """Spaces: what they are as data, applied from a file and written back to one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,9 +9,11 @@ import yaml
 from msgspec import Struct
 
 from mien.core.space import Credential, Source, SourceKind, Space
-from mien.errors import NotFound, SettingsRefused, SpaceNotFound
+from mien.errors import NotFound, SpaceNotFound
+from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
 from mien.services.space_file import space_of
+from mien.services.yaml_lines import Document, read_yaml
 from mien.store.base import SpaceRecord, Store, Tenancy
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -39,7 +41,7 @@ class Change(Struct, frozen=True):
 
 
 class _File(Struct, forbid_unknown_fields=True):
-    spaces: dict[str, dict[str, Any] | None]
+    spaces: dict[str, Any]
 
 
 class _SourceFile(Struct, forbid_unknown_fields=True):
@@ -61,10 +63,15 @@ def read_catalog(store: Store) -> Catalog:
     tenancy = store.tenancy()
     return Catalog(
         revision=tenancy.revision,
-        spaces={r.slug: space_of(r.slug, msgspec.json.decode(r.document)) for r in tenancy.spaces},
+        spaces={record.slug: _space(record) for record in tenancy.spaces},
         sources={s.digest: s for s in tenancy.sources if s.revoked_at is None},
         credentials={(c.dialect, c.digest): c for c in tenancy.credentials if c.revoked_at is None},
     )
+
+
+def _space(record: SpaceRecord) -> Space:
+    with at(record.slug):
+        return space_of(record.slug, msgspec.json.decode(record.document))
 
 
 def apply(
@@ -74,14 +81,16 @@ def apply(
 
     The settings of a space become those of the file. Sources and credentials in the file are made or changed;
     others are left alone, for they may have been made by hand. Everything is checked before anything is changed:
-    SettingsRefused names the place and the reason.
+    SettingsRefused names the line, the path and the reason.
     """
-    given_spaces = _read(text).spaces
+    document = read_yaml(text)
+    given_spaces = _spaces(document)
     with store.begin() as unit:
         plan = _Plan(store.tenancy(), sections, environment, now)
-        for slug, given in given_spaces.items():
-            plan.space(slug, given or {})
-        plan.check_unique()
+        with document.naming_lines("spaces"):
+            for slug, given in given_spaces.items():
+                plan.space(slug, {} if given is None else given)
+            plan.check_unique()
         for record in plan.records:
             unit.save_space(record)
         for source in plan.sources:
@@ -91,13 +100,12 @@ def apply(
     return plan.changes
 
 
-def _read(text: str) -> _File:
-    try:
-        return msgspec.convert(yaml.safe_load(text), _File)
-    except yaml.YAMLError as error:
-        raise SettingsRefused(f"The file is not YAML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise SettingsRefused(f"The file must hold `spaces:` with a space under each name: {error}") from None
+def _spaces(document: Document) -> dict[str, Any]:
+    with document.naming_lines():
+        if not isinstance(document.data, dict) or "spaces" not in document.data:
+            raise Fault("the file must hold `spaces:` with a space under each name")
+        file: _File = convert(document.data, _File)
+        return file.spaces
 
 
 class _Plan:
@@ -116,58 +124,69 @@ class _Plan:
         self._documents = {r.slug: r.document for r in tenancy.spaces}
         self._sources = {(s.space, s.name): s for s in tenancy.sources}
         self._credentials = {(c.space, c.dialect, c.name): c for c in tenancy.credentials}
+        self._given: list[Path] = []
 
-    def space(self, slug: str, given: Mapping[str, Any]) -> None:
-        """Plan one space."""
-        if not SLUG.fullmatch(slug):
-            raise SettingsRefused(
-                f"`{slug}` cannot name a space: use lower-case letters, digits, `-` and `_`, at most 63"
-            )
-        if "dialects" in given:
-            raise SettingsRefused(f"In space `{slug}`: `dialects` is not a section; write each dialect by its name")
-        strange = set(given.get("rate_limits") or ()) - self._sections.keys()
-        if strange:
-            raise SettingsRefused(f"In space `{slug}`: `rate_limits` names no dialect: {', '.join(sorted(strange))}")
+    def space(self, slug: str, given: Any) -> None:
+        """Plan one space; raise Fault with the path from the space's name on."""
+        with at(slug):
+            if not SLUG.fullmatch(slug):
+                raise Fault("cannot name a space: use lower-case letters, digits, `-` and `_`, at most 63")
+            if "dialects" in convert(given, dict[str, Any]):
+                raise Fault("is not a section; write each dialect by its name", "dialects")
+            self._settings(slug, given)
+            sources = convert(given.get("sources"), dict[str, _SourceFile] | None, "sources")
+            for name, source in (sources or {}).items():
+                with at("sources", name):
+                    self._source(slug, name, source)
+
+    def _settings(self, slug: str, given: Mapping[str, Any]) -> None:
         own = {k: v for k, v in given.items() if k not in {"sources", *self._sections}}
-        dialects: dict[str, Any] = {}
+        dialects = {}
         for dialect, section in self._sections.items():
+            self._given.append((slug, dialect, section.unique))
             if dialect in given:
-                dialects[dialect] = self._section(slug, section, given[dialect])
-        document = msgspec.json.encode({**own, "dialects": dialects}, order="deterministic")
-        space_of(slug, msgspec.json.decode(document))
+                with at(dialect):
+                    dialects[dialect] = self._section(slug, section, given[dialect])
+        settings = {**own, "dialects": dialects}
+        space_of(slug, settings)
+        for dialect in own.get("rate_limits", {}):
+            if dialect not in self._sections:
+                raise Fault("names no dialect", "rate_limits", dialect)
+        document = msgspec.json.encode(settings, order="deterministic")
         if document != self._documents.get(slug):
             self.changes.append(Change(f"{'change' if slug in self._documents else 'create'} space {slug}"))
             self.records.append(SpaceRecord(slug, document))
             self._documents[slug] = document
-        sources = _convert(given.get("sources") or {}, dict[str, _SourceFile], f"{slug}.sources")
-        for name, source in sources.items():
-            self._source(slug, name, source)
 
     def _section(self, slug: str, section: Section, given: Any) -> dict[str, Any]:
-        fields = msgspec.to_builtins(_convert(given or {}, section.fields, f"{slug}.{section.dialect}"))
+        fields = msgspec.to_builtins(convert({} if given is None else given, section.fields))
         for name, secret in (fields.pop(section.secrets, None) or {}).items():
-            self._credential(slug, section.dialect, name, secret)
+            with at(section.secrets, name):
+                self._credential(slug, section, name, secret)
         return {key: value for key, value in fields.items() if value is not None}
 
     def _source(self, slug: str, name: str, given: _SourceFile) -> None:
         have = self._sources.get((slug, name))
-        where = f"{slug}.sources.{name}"
         secret, made = given.write_key, None
         if secret is None:
             made = None if have else new_secret("wk")
             hashed = have.digest if have else digest(made or "")
         else:
-            hashed = self._digest(where, secret)
+            with at("write_key"):
+                hashed = self._digest(secret)
         source = new_source(slug, name, given.kind, hashed, now=have.created_at if have else self._now)
+        self._given.append((slug, "sources", name))
         if source != have and not _revoked(have, hashed):
             self.changes.append(Change(f"{'change' if have else 'create'} source {name} of space {slug}", made))
             self.sources.append(source)
             self._sources[slug, name] = source
 
-    def _credential(self, slug: str, dialect: str, name: str, secret: str) -> None:
+    def _credential(self, slug: str, section: Section, name: str, secret: str) -> None:
+        dialect = section.dialect
         have = self._credentials.get((slug, dialect, name))
-        hashed = self._digest(f"{slug}.{dialect}.{name}", secret)
+        hashed = self._digest(secret)
         credential = new_credential(slug, dialect, name, hashed, now=have.created_at if have else self._now)
+        self._given.append((slug, dialect, section.secrets, name))
         if credential != have and not _revoked(have, hashed):
             self.changes.append(
                 Change(f"{'change' if have else 'create'} {dialect} credential {name} of space {slug}")
@@ -175,48 +194,45 @@ class _Plan:
             self.credentials.append(credential)
             self._credentials[slug, dialect, name] = credential
 
-    def _digest(self, where: str, secret: str) -> bytes:
+    def _digest(self, secret: str) -> bytes:
         if secret.startswith("env:"):
             name = secret.removeprefix("env:")
             if not self._environment.get(name):
-                raise SettingsRefused(f"{where}: the environment variable {name} is not set")
+                raise ValueError(f"the environment variable {name} is not set")
             secret = self._environment[name]
         if not secret:
-            raise SettingsRefused(f"{where}: a secret cannot be empty")
-        try:
-            return digest_given(secret)
-        except ValueError as error:
-            raise SettingsRefused(f"{where}: {error}") from None
+            raise ValueError("a secret cannot be empty")
+        return digest_given(secret)
 
     def check_unique(self) -> None:
-        """Refuse secrets that open two doors, and two spaces under one name of a vendor."""
-        seen: dict[object, str] = {}
+        """Refuse secrets that open two doors, and two spaces under one name of a vendor.
 
-        def once(key: object, holder: str) -> None:
-            if seen.setdefault(key, holder) != holder:
-                raise SettingsRefused(f"{holder} and {seen[key]} have the same secret or the same id")
+        Of two that are the same, the one refused is in the file, and is the later one there.
+        """
+        order = {path: place for place, path in enumerate(self._given)}
+        seen: dict[object, Path] = {}
+        for path, what, value in sorted(self._held(), key=lambda held: order.get(held[0], -1)):
+            other = seen.setdefault((what, value), path)
+            if other != path:
+                raise Fault(f"has the same {what} as {dotted(other)}", *path)
 
+    def _held(self) -> Iterator[tuple[Path, str, object]]:
+        """Yield what no two may share: where it is, what it is called, and what it is."""
         for source in self._sources.values():
-            once(("source", source.digest), f"{source.space}.sources.{source.name}")
-        for c in self._credentials.values():
-            once((c.dialect, c.digest), f"{c.space}.{c.dialect}.{c.name}")
-        for slug, document in self._documents.items():
-            settings = msgspec.json.decode(document)
-            for section in self._sections.values():
-                value = settings["dialects"].get(section.dialect, {}).get(section.unique, slug)
-                once((section.dialect, section.unique, value), f"{slug}.{section.dialect}.{section.unique}")
+            yield (source.space, "sources", source.name), "secret", source.digest
+        for section in self._sections.values():
+            dialect = section.dialect
+            for c in self._credentials.values():
+                if c.dialect == dialect:
+                    yield (c.space, dialect, section.secrets, c.name), "secret", (dialect, c.digest)
+            for slug, document in self._documents.items():
+                own = msgspec.json.decode(document)["dialects"].get(dialect, {})
+                yield (slug, dialect, section.unique), "id", (dialect, own.get(section.unique, slug))
 
 
 def _revoked(have: Source | Credential | None, hashed: bytes) -> bool:
     """Say whether this very secret was revoked: a file that still holds it does not bring it back."""
     return have is not None and have.revoked_at is not None and have.digest == hashed
-
-
-def _convert(value: Any, kind: Any, where: str) -> Any:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise SettingsRefused(f"{where}: {error}") from None
 
 
 def new_source(slug: str, name: str, kind: SourceKind, hashed: bytes, *, now: int) -> Source:
@@ -240,7 +256,7 @@ def new_credential(slug: str, dialect: str, name: str, hashed: bytes, *, now: in
 
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise SettingsRefused(f"`{name}` cannot be a name: use letters, digits, space and `_ . / -`, at most 100")
+        raise Fault(f"`{name}` cannot be a name: use letters, digits, space and `_ . / -`, at most 100")
 
 
 def export(store: Store, sections: Sequence[Section]) -> str:

@@ -15,12 +15,15 @@ import msgspec
 from msgspec import Raw, Struct
 
 from mien.core.activity import Activity
-from mien.core.fold import Outcome, State
+from mien.core.deletion import Deletion, Erased, Suppression
+from mien.core.fold import Entry, Outcome, State
 from mien.core.identity import Held, Refusal
 from mien.core.message import Discard, Identifier, Kind, Message
 from mien.core.profile import Profile, Stamp
 from mien.core.space import Credential, Source
+from mien.core.story import Merge, Notes, Unmerge
 from mien.core.traits import Write
+from mien.core.unmerge import Family, Split
 
 
 class TraitSheet(Struct, frozen=True):
@@ -79,6 +82,7 @@ class Head(NamedTuple):
     first: Stamp
     last: Stamp
     members: tuple[int, ...]
+    notes: Notes = ()
 
 
 class HeldIdentifier(NamedTuple):
@@ -162,6 +166,10 @@ class Tenancy(NamedTuple):
     credentials: Sequence[Credential]
 
 
+Account = Merge | Unmerge
+"""Something that happened to profiles as a whole."""
+
+
 class Unit(Protocol):
     """One transaction. What it did is durable when its block ends, and undone when the block raises."""
 
@@ -180,11 +188,36 @@ class Unit(Protocol):
     def record(self, discards: Iterable[Discard]) -> None:
         """Record discards; the same one again adds to its count."""
 
-    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> int:
-        """Delete profiles, those they absorbed, and everything kept under them; return how many.
+    def family(self, space: str, absorbed: int) -> Family:
+        """Return a merge and everything since, by the profile that was absorbed.
 
-        Unknown ids are passed over and, with `before`, profiles that were touched at that time or later.
+        Raise NotMerged when it was not, CannotUnmerge when what is needed was not kept.
         """
+
+    def write_split(self, space: str, family: Family, split: Split, unmerge: Unmerge) -> None:
+        """Write what undoing a merge changes, and the account of it. Raise Contended as `write` does."""
+
+    def free(self, profile: Profile, identifiers: Iterable[Identifier]) -> None:
+        """Let nobody own these identifiers of a profile any more. Raise Contended when it does not own them."""
+
+    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> Erased:
+        """Delete profiles, those they absorbed, and everything kept under them; return how much that was.
+
+        Unknown ids are passed over, and with `before` profiles that were touched at that time or later. Raise
+        Contended when one changed meanwhile.
+        """
+
+    def suppress(self, space: str, identifiers: Iterable[Identifier], *, deletion: str, now: int) -> int:
+        """Keep identifiers that nobody owns from coming back; return how many were not suppressed before.
+
+        Raise Contended when somebody owns one.
+        """
+
+    def unsuppress(self, space: str, keys: Iterable[bytes]) -> int:
+        """Let identifiers come back; return how many were suppressed."""
+
+    def save_deletion(self, space: str, deletion: Deletion) -> None:
+        """Keep the proof of a deletion."""
 
     def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
         """Erase up to `limit` profiles last touched before a time; return how many."""
@@ -250,6 +283,24 @@ class Store(Protocol):
 
     def place(self, space: str, head: Head, timestamp: int, message: str) -> Place | None:
         """Return the place of one event among a profile's events."""
+
+    def history(self, head: Head) -> list[Account]:
+        """Return how a profile became one of several, and how that was undone, in the order in which it happened."""
+
+    def entry(self, space: str, head: Head, message: str, *, at: int | None = None) -> Entry | None:
+        """Return a message of a profile as it is kept; None when it is no longer.
+
+        With its timestamp it is found at once; without, all the profile's messages are looked at.
+        """
+
+    def deletions(self, space: str, *, limit: int) -> list[Deletion]:
+        """Return the proofs of deletions, the latest first."""
+
+    def deletion(self, space: str, deletion: str) -> Deletion | None:
+        """Return the proof of one deletion."""
+
+    def suppressions(self, space: str, *, beyond: tuple[int, bytes] | None, limit: int) -> list[Suppression]:
+        """Return what is suppressed, the oldest first; `beyond` is the time and the key of the last one had."""
 
     def links(self, space: str, head: Head, *, beyond: tuple[int, int] | None, limit: int) -> list[LinkRow]:
         """Return links of a profile, oldest first, each linked profile once.

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mien.core.identity import UNREADABLE
+from mien.core.rules import UNREADABLE
 from mien.errors import Invalid
 
 MAX_DEPTH = 100

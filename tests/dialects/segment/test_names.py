@@ -45,7 +45,7 @@ def user(kind: str, value: str) -> Identifier:
     [
         ("user_id:u1", [user("user_id", "u1")]),
         ("user_id:U1", [user("user_id", "U1"), user("user_id", "u1")]),
-        ("email:A@b.C", [user("email", "a@b.c")]),
+        ("email:A@b.C", [user("email", "A@b.C"), user("email", "a@b.c")]),
         ("android.id:a:b", [user("android.id", "a:b")]),
         ("phone_number:+5555550123", [user("phone_number", "+5555550123")]),
         (segment_id("users", 77), [user(OWN_ID, "77")]),

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.fold import Policy
-from mien.core.identity import Rules, TypeRule
 from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message
+from mien.core.rules import Rules, TypeRule
 from mien.core.space import Source, SourceKind
 from mien.dialects.segment.parse import MAX_ITEM_BYTES, Arrival, Taken, read_batch, read_pixel, read_single, take
 from mien.errors import Invalid
@@ -56,7 +56,7 @@ def reasons(*items: Any) -> list[str]:
         ({}, set()),
         ({"anonymousId": "a1"}, {("anonymous_id", "a1")}),
         ({"anonymousId": None}, set()),
-        ({"traits": {"email": "A@B.c"}}, {("email", "a@b.c")}),
+        ({"traits": {"email": "A@B.c"}}, {("email", "A@B.c")}),
         (
             {"context": {"traits": {"email": "a@b.c", "crossDomainId": "x1"}}},
             {("email", "a@b.c"), ("cross_domain_id", "x1")},

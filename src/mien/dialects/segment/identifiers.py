@@ -47,7 +47,7 @@ def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, An
         if len(text) > MAX_ID_LENGTH:
             too_long += 1
         else:
-            found[Identifier(collection, name, text.lower() if name == "email" else text)] = None
+            found[Identifier(collection, name, text)] = None
 
     add(USERS, "user_id", item.get("userId"))
     if kind == Kind.ALIAS:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from ksuid import Ksuid
 
 from mien.core.identity import OWN_ID
-from mien.core.message import ACCOUNTS, USERS, Identifier, received_at_of
+from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, received_at_of
 
 TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 """A type of identifier (reference: 3.2)."""
@@ -34,6 +34,9 @@ BUILT_IN_TYPES = frozenset(
 )
 """The types for which the places in a message are known (reference: 3.1)."""
 
+CALLS = (Kind.IDENTIFY, Kind.TRACK, Kind.PAGE, Kind.SCREEN, Kind.GROUP, Kind.ALIAS)
+"""The kinds of message of the Tracking API (reference: 2.1)."""
+
 COLLECTIONS = (USERS, ACCOUNTS)
 KSUID_EPOCH = 1_400_000_000
 """Seconds since 1970 at which KSUIDs begin to count."""
@@ -45,6 +48,14 @@ CONSENT = "segment_consent_preference"
 
 _HEAD = 8
 """How many characters of a KSUID Segment moves from its front to its end (reference: 1.3)."""
+
+
+def call_of(text: object) -> Kind:
+    """Return the kind of message a name stands for; raise ValueError for any other."""
+    kind = Kind(str(text))
+    if kind not in CALLS:
+        raise ValueError(kind)
+    return kind
 
 
 def segment_id(collection: str, profile: int) -> str:
@@ -77,7 +88,7 @@ def lookups(collection: str, segment: str) -> list[Identifier]:
     """Return the identifiers a decoded path segment may mean, the likeliest first; none when it means nothing.
 
     `type:value`, split at the first colon; or a bare Segment id, or one under the type `segment_id`. A value that is
-    not found as it was sent is looked for in lower case, email always (reference: 1.3, 3.2).
+    not found as it was sent is looked for in lower case (reference: 1.3, 3.2).
     """
     kind, colon, value = segment.partition(":")
     if not colon or kind == "segment_id":
@@ -85,8 +96,4 @@ def lookups(collection: str, segment: str) -> list[Identifier]:
         return [] if profile is None else [Identifier(collection, OWN_ID, str(profile))]
     if not value or not (kind in BUILT_IN_TYPES or TYPE.fullmatch(kind)):
         return []
-    lower = value.lower()
-    if value == lower:
-        return [Identifier(collection, kind, value)]
-    values = [lower] if kind == "email" else [value, lower]
-    return [Identifier(collection, kind, value) for value in values]
+    return [Identifier(collection, kind, spelling) for spelling in dict.fromkeys((value, value.lower()))]

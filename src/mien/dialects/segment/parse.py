@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from mien.core.message import ACCOUNTS, USERS, Discard, Kind, Message, Submission, order_of
 from mien.core.space import Source, Space
 from mien.dialects.segment.identifiers import MAX_ID_LENGTH, identifiers_of, text_of
-from mien.dialects.segment.names import BUILT_IN_TYPES
+from mien.dialects.segment.names import BUILT_IN_TYPES, CALLS, call_of
 from mien.dialects.segment.reasons import REFUSED, Dropped, Note
 from mien.errors import Invalid
 from mien.web.json import TooDeep, read_json
@@ -236,7 +236,7 @@ def _message(item: dict[str, Any], envelope: Envelope, arrival: Arrival, positio
 
 def _kind(item: Mapping[str, Any]) -> Kind:
     try:
-        return Kind(str(item.get("type")))
+        return call_of(item.get("type"))
     except ValueError:
         raise _Discarded(
             Dropped.BAD_REQUEST, "`type` must be identify, track, page, screen, group or alias"
@@ -362,7 +362,7 @@ def _clean(text: str) -> str:
 
 def _discard_item(arrival: Arrival, why: _Discarded, item: Mapping[str, Any], kind: Kind | None) -> Discard:
     given = item.get("type")
-    if kind is None and isinstance(given, str) and given in set(Kind):
+    if kind is None and isinstance(given, str) and given in CALLS:
         kind = Kind(given)
     message = _clean((text_of(item.get("messageId")) or "")[:MAX_MESSAGE_ID])
     return _discard(arrival, why.reason, why.detail, kind=kind or "", message=message)

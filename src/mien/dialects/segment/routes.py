@@ -8,9 +8,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mien.core.message import Kind
 from mien.dialects.segment import render
 from mien.dialects.segment.errors import profile_error, tracking_error
+from mien.dialects.segment.names import CALLS
 from mien.dialects.segment.profiles import Profiles
 from mien.dialects.segment.tracking import Tracking
 from mien.errors import NotFound
@@ -49,8 +49,8 @@ def segment_routes(
         write("/v1/batch", tracking.batch),
         write("/v1/import", tracking.batch),
         write("/v1/b", tracking.batch_from_device),
-        *(write(f"/v1/{kind}", tracking.single(kind)) for kind in Kind),
-        *(write(f"/v1/{kind[0]}", tracking.single(kind, from_device=True)) for kind in Kind),
+        *(write(f"/v1/{kind}", tracking.single(kind)) for kind in CALLS),
+        *(write(f"/v1/{kind[0]}", tracking.single(kind, from_device=True)) for kind in CALLS),
         write("/v1/m", tracking.client_metrics),
         write("/v1/pixel/{kind}", tracking.pixel, frozenset({"GET"})),
         write("/v1/projects/{key}/settings", tracking.settings, READ),

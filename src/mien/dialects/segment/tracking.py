@@ -9,6 +9,7 @@ from mien import clock
 from mien.core.message import Kind, Submission
 from mien.dialects.segment import render
 from mien.dialects.segment.auth import source_of
+from mien.dialects.segment.names import call_of
 from mien.dialects.segment.parse import (
     MAX_BATCH_BYTES,
     MAX_ITEM_BYTES,
@@ -60,7 +61,7 @@ class Tracking:
     async def pixel(self, request: Request) -> Response:
         """Take one message from an image in a page or a mail; answer with the image whatever it held."""
         try:
-            kind = Kind(parameter(request, "kind"))
+            kind = call_of(parameter(request, "kind"))
             envelope = read_pixel(kind, request.scope["query_string"].decode("latin-1"))
         except (Invalid, ValueError):
             bad = unowned(Dropped.BAD_REQUEST, "a pixel whose data cannot be read", self._receipts.next())

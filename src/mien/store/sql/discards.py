@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from mien.core.message import Discard
 from mien.store.base import DiscardRow
 from mien.store.sql import documents
-from mien.store.sql.engine import Engine
+from mien.store.sql.engine import Engine, Row
 
 
 class DiscardReads:
@@ -32,9 +32,10 @@ class DiscardWrites:
     def record(self, discards: Iterable[Discard]) -> None:
         """See Unit."""
         self.db.change(
-            "INSERT INTO discards (key, space, reason, last_at, times, body) VALUES (?, ?, ?, ?, 1, ?)"
+            "INSERT INTO discards (key, space, reason, last_at, body, message_key, times)"
+            " VALUES (?, ?, ?, ?, ?, ?, 1)"
             " ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at, times = discards.times + 1",
-            [(documents.discard_key(d), d.space, d.reason, d.received_at, documents.encode(d)) for d in discards],
+            sorted(_row(discard) for discard in discards),
         )
 
     def purge_discards(self, space: str, *, before: int, limit: int) -> int:
@@ -44,3 +45,14 @@ class DiscardWrites:
             " (SELECT key FROM discards WHERE space = ? AND last_at < ? ORDER BY last_at LIMIT ?)",
             [(space, before, limit)],
         )
+
+
+def _row(discard: Discard) -> Row:
+    return (
+        documents.discard_key(discard),
+        discard.space,
+        discard.reason,
+        discard.received_at,
+        documents.encode(discard),
+        documents.message_key(discard.space, discard.message) if discard.message else None,
+    )

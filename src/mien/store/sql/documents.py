@@ -12,9 +12,11 @@ from itertools import accumulate
 from msgspec import Raw, Struct, json, msgpack
 
 from mien.core.activity import Activity
+from mien.core.deletion import Deletion
 from mien.core.identity import Held, Refusal
 from mien.core.message import Discard, Identifier, Kind
-from mien.core.profile import Stamp
+from mien.core.profile import Profile, Stamp
+from mien.core.story import Merge, Note, Unmerge
 from mien.core.traits import REMOVED, Trait, Traits, Write
 from mien.store.base import TraitSheet, read_members
 
@@ -39,6 +41,9 @@ class HeadDocument(Struct, array_like=True):
     first: Stamp
     last: Stamp
     members: tuple[int, ...] = ()
+    serial: int = 0
+    apart: frozenset[int] = frozenset()
+    notes: tuple[Note, ...] = ()
 
 
 class _TraitsDocument(Struct, array_like=True):
@@ -73,15 +78,90 @@ class MessageDocument(Struct, array_like=True):
     subject: str
     traits: dict[str, bytes]
     absorbed: tuple[int, ...] = ()
+    serial: int = 0
+    linked: tuple[int, int] | None = None
+
+
+class ProfileDocument(Struct, array_like=True):
+    """A profile as it was: its collection, and the documents of its parts."""
+
+    collection: str
+    head: bytes
+    traits: bytes
+    identifiers: bytes
+    activity: bytes
 
 
 read_head = msgpack.Decoder(HeadDocument).decode
 read_message = msgpack.Decoder(MessageDocument).decode
 read_activity = msgpack.Decoder(dict[str, Activity]).decode
 read_discard = msgpack.Decoder(Discard).decode
+read_merge = msgpack.Decoder(Merge).decode
+read_unmerge = msgpack.Decoder(Unmerge).decode
+read_deletion = msgpack.Decoder(Deletion).decode
+_read_profile = msgpack.Decoder(ProfileDocument).decode
 _read_traits = msgpack.Decoder(_TraitsDocument).decode
 _read_sheet = msgpack.Decoder(_SheetDocument).decode
 _read_identifiers = msgpack.Decoder(list[tuple[str, str, Held]]).decode
+
+
+def write_head(profile: Profile) -> bytes:
+    """Return the document of what a profile is."""
+    return encode(
+        HeadDocument(
+            profile.first, profile.last, profile.members, profile.serial, profile.apart, tuple(profile.notes)
+        )
+    )
+
+
+def write_profile(profile: Profile) -> bytes:
+    """Return the document of a profile as it was."""
+    return encode(
+        ProfileDocument(
+            profile.collection,
+            write_head(profile),
+            write_traits(profile.traits),
+            write_identifiers(profile.identifiers),
+            encode(profile.activity),
+        )
+    )
+
+
+def read_profile(profile: int, version: int, space: str, document: bytes) -> Profile:
+    """Return a profile as it was, with its version of today."""
+    d = _read_profile(document)
+    return profile_of(profile, version, space, d.collection, None, d.head, d.traits, d.identifiers, d.activity)
+
+
+def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their order)
+    profile: int,
+    version: int,
+    space: str,
+    collection: str,
+    merged_into: int | None,
+    head: bytes,
+    traits: bytes,
+    identifiers: bytes,
+    activity: bytes,
+) -> Profile:
+    """Return a profile from its columns."""
+    is_ = read_head(head)
+    return Profile(
+        id=profile,
+        space=space,
+        collection=collection,
+        first=is_.first,
+        last=is_.last,
+        version=version,
+        identifiers=read_identifiers(identifiers),
+        traits=KeptTraits(traits),
+        activity=read_activity(activity),
+        members=is_.members,
+        merged_into=merged_into,
+        serial=is_.serial,
+        apart=is_.apart,
+        notes=is_.notes,
+    )
 
 
 def read_sheet(document: bytes) -> TraitSheet:

@@ -51,6 +51,9 @@ class Engine(Protocol):
     def change(self, sql: str, parameters: Iterable[Sequence[Any]]) -> int:
         """Run a statement for each of the parameters; return how many rows changed."""
 
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Add rows to a table as fast as this database can. Raise Contended when one of the same key is there."""
+
     def script(self, sql: str) -> None:
         """Run several statements."""
 

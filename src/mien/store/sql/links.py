@@ -69,8 +69,19 @@ class LinkWrites:
     def write_links(self, links: Iterable[Link]) -> None:
         """Note links; of the same one only the oldest is kept."""
         self.db.change(
-            "INSERT INTO links (profile_id, linked_id, since) VALUES (?, ?, ?)"
-            " ON CONFLICT (profile_id, linked_id) DO UPDATE SET since = excluded.since"
+            "INSERT INTO links (profile_id, own_era, linked_id, linked_era, since) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (profile_id, linked_id, own_era, linked_era) DO UPDATE SET since = excluded.since"
             " WHERE excluded.since < links.since",
             sorted(links),
+        )
+
+    def remove_links_since(self, profile: int, era: int) -> None:
+        """Forget links that a profile had from an era on, from both sides."""
+        rows = self.db.rows(
+            "SELECT linked_id, profile_id, linked_era, own_era FROM links WHERE profile_id = ? AND own_era >= ?",
+            (profile, era),
+        )
+        self.db.change(
+            "DELETE FROM links WHERE profile_id = ? AND linked_id = ? AND own_era = ? AND linked_era = ?",
+            sorted([*rows, *((own, other, own_era, era_of) for other, own, era_of, own_era in rows)]),
         )

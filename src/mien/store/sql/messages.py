@@ -60,6 +60,17 @@ class MessageReads:
         )
         return Place(timestamp, rows[0][0], key) if rows else None
 
+    def entry(self, space: str, head: Head, message: str, *, at: int | None = None) -> Entry | None:
+        """See Store."""
+        key = message_key(space, message)
+        first, last = (_FIRST.timestamp, _LAST.timestamp) if at is None else (at, at)
+        found = self.db.each(
+            "SELECT profile_id, timestamp, received_order, event, body FROM messages"
+            " WHERE profile_id = ? AND shown = ? AND timestamp BETWEEN ? AND ? AND key = ?",
+            [(profile, shown, first, last, key) for profile in (head.id, *head.members) for shown in (0, 1)],
+        )
+        return next((_entry(space, profile, tuple(row)) for profile, *row in found), None)
+
 
 class MessageWrites:
     """Writing messages, within a transaction."""
@@ -77,6 +88,22 @@ class MessageWrites:
         )
         new = {key for (key,) in fresh}
         return [message for key, message in by_key.items() if key in new]
+
+    def entries_since(self, space: str, profile: int, serial: int) -> list[Entry]:
+        """Return the messages a profile took in after so many, in that order."""
+        rows = self.db.rows(
+            "SELECT timestamp, received_order, event, body FROM messages WHERE profile_id = ?", (profile,)
+        )
+        entries = [_entry(space, profile, row) for row in rows]
+        return sorted((entry for entry in entries if entry.serial > serial), key=lambda entry: entry.serial)
+
+    def remove_messages(self, entries: Iterable[Entry]) -> None:
+        """Delete messages where they are kept."""
+        self.db.change(
+            "DELETE FROM messages WHERE profile_id = ? AND shown = ? AND timestamp = ? AND received_order = ?"
+            " AND key = ?",
+            [_row(entry)[:5] for entry in entries],
+        )
 
     def write_messages(self, entries: Iterable[Entry]) -> None:
         """Keep messages with their profiles."""
@@ -114,6 +141,8 @@ def _row(entry: Entry) -> Row:
         message.subject,
         message.traits,
         entry.absorbed,
+        entry.serial,
+        entry.linked,
     )
     return (
         entry.profile,
@@ -142,3 +171,23 @@ def _event(row: Row) -> Event:
         properties=message.properties,
         context=message.context,
     )
+
+
+def _entry(space: str, profile: int, row: Row) -> Entry:
+    timestamp, order, name, body = row
+    d = documents.read_message(body)
+    message = Message(
+        space=space,
+        source=d.source,
+        id=d.id,
+        kind=d.kind,
+        timestamp=timestamp,
+        order=order,
+        identifiers=(*d.claimed, *(refusal.identifier for refusal in d.refused)),
+        subject=d.subject,
+        traits=d.traits,
+        event=None if name is None else name.decode(),
+        properties=d.properties,
+        context=d.context,
+    )
+    return Entry(profile, message, d.claimed, d.refused, d.absorbed, d.serial, d.linked)

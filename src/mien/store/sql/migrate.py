@@ -3,21 +3,33 @@
 The steps are numbered files in `migrations/`; a released one never changes.
 """
 
+import secrets
 from importlib.resources import files
 from string import Template
+from typing import NamedTuple
 
-from mien.errors import Contended, SchemaRefused, Unavailable
+from mien.errors import Contended, CopyUnfinished, SchemaRefused, Unavailable
 from mien.store.sql.engine import Engine
+from mien.store.sql.tables import PROGRESS
 
 
-def steps() -> list[tuple[int, str]]:
-    """Return the number and the SQL of each migration, in their order."""
+class Step(NamedTuple):
+    """A migration: its number, its name, and its SQL."""
+
+    number: int
+    name: str
+    sql: str
+
+
+def steps() -> list[Step]:
+    """Return all migrations in their order."""
     folder = files("mien.store.sql") / "migrations"
-    return sorted(
-        (int(file.name.split("_")[0]), file.read_text("utf-8"))
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    )
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return [
+        Step(int(number), title.removesuffix(".sql"), (folder / name).read_text("utf-8"))
+        for name in names
+        for number, _, title in [name.partition("_")]
+    ]
 
 
 def schema_of(db: Engine) -> tuple[int, int]:
@@ -28,26 +40,56 @@ def schema_of(db: Engine) -> tuple[int, int]:
     return meta["schema"], meta["oldest"]
 
 
-def migrate(db: Engine) -> int:
-    """Apply the steps that are missing, all or none; return how many that were.
+def number_of(db: Engine) -> int | None:
+    """Return the number by which a store is told from others; None when it was not opened since there are such."""
+    number: int | None = db.value("SELECT value FROM meta WHERE name = 'store'")
+    return number
 
-    Raise SchemaRefused when the database needs a newer program, Unavailable while another one is at it for long.
+
+def missing(db: Engine) -> list[Step]:
+    """Return the steps that a database still needs, in their order; nothing is changed.
+
+    Raise SchemaRefused when it needs a newer program, and CopyUnfinished when it holds a part of another one.
     """
     known = steps()
-    if schema_of(db)[0] == known[-1][0]:
-        return 0
+    schema, oldest = schema_of(db)
+    if oldest > known[-1].number:
+        raise SchemaRefused(
+            f"The database has schema {schema}, this Mien knows {known[-1].number}: use a newer Mien."
+        )
+    if PROGRESS in db.tables():
+        raise CopyUnfinished
+    return [step for step in known if step.number > schema]
+
+
+def migrate(db: Engine) -> list[Step]:
+    """Apply the steps that are missing, all or none, and return them.
+
+    Raise as `missing` does, and Unavailable when another process is at it for long.
+    """
+    if not missing(db) and number_of(db) is not None:
+        return []
     with db.transaction():
         try:
             db.lock("schema")
         except Contended:
             raise Unavailable("Another node is bringing the database's schema up to date.") from None
-        schema, oldest = schema_of(db)  # again: another process may have migrated since
-        if oldest > known[-1][0]:
-            raise SchemaRefused(
-                f"The database has schema {schema}, this Mien knows {known[-1][0]}: use a newer Mien."
-            )
-        missing = [(number, sql) for number, sql in known if number > schema]
-        for number, sql in missing:
-            db.script(Template(sql).substitute(db.words))
-            db.change("UPDATE meta SET value = ? WHERE name = 'schema'", [(number,)])
-    return len(missing)
+        needed = missing(db)  # again: another process may have migrated since
+        for step in needed:
+            apply(db, step)
+        _name(db)
+    return needed
+
+
+def apply(db: Engine, step: Step) -> None:
+    """Apply one step to a database that has all before it, within a transaction."""
+    db.script(Template(step.sql).substitute(db.words))
+    db.change("UPDATE meta SET value = ? WHERE name = 'schema'", [(step.number,)])
+
+
+def _name(db: Engine) -> None:
+    """Give the store a number if it has none; a copy of it has the same."""
+    db.change(
+        "INSERT INTO meta (name, value) VALUES ('store', ?) ON CONFLICT (name) DO NOTHING",
+        [(secrets.randbits(63),)],
+    )

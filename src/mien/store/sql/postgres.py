@@ -164,6 +164,10 @@ class Postgres:
         given = list(parameters)
         return self._ask(lambda c: _change(c, sql, given)) if given else 0
 
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """See Engine."""
+        self._ask(lambda c: _load(c, f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)", rows))
+
     def script(self, sql: str) -> None:
         """See Engine."""
         self._ask(lambda c: c.execute(sql.encode()))
@@ -243,6 +247,15 @@ def _change(connection: Connection[Row], sql: str, parameters: list[Sequence[Any
     cursor = connection.cursor()
     cursor.executemany(_numbered(sql), parameters)
     return cursor.rowcount
+
+
+def _load(connection: Connection[Row], sql: str, rows: Sequence[Row]) -> None:
+    try:
+        with connection.cursor().copy(sql.encode()) as sink:
+            for row in rows:
+                sink.write_row(row)
+    except errors.UniqueViolation as error:
+        raise Contended(type(error).__name__) from None
 
 
 def _end(connection: Connection[Row]) -> None:

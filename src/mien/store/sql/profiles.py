@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 
 from mien.core.activity import Activity
-from mien.core.fold import Outcome, State
+from mien.core.fold import SUPPRESSED, Outcome, State
 from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.errors import Contended
 from mien.store.base import Head, HeldIdentifier, Recent, TraitSheet
 from mien.store.sql import documents
-from mien.store.sql.documents import HeadDocument
 from mien.store.sql.engine import Engine, Row
 
-_COLUMNS = "profile_id, version, space, collection, last_at, merged_into, head, traits, identifiers, activity"
+COLUMNS = "profile_id, version, space, collection, merged_into, head, traits, identifiers, activity"
+"""The columns of `documents.profile_of`, in their order."""
 
 
 class ProfileReads:
@@ -26,7 +26,7 @@ class ProfileReads:
         found: int | None = self.db.value(
             "SELECT profile_id FROM identifiers WHERE key = ?", identifier_key(space, identifier)
         )
-        return found
+        return found if found != SUPPRESSED else None
 
     def head(self, profile: int) -> Head | None:
         """See Store."""
@@ -34,7 +34,7 @@ class ProfileReads:
         if row is None:
             return None
         head = documents.read_head(row[1])
-        return Head(profile, row[0], head.first, head.last, head.members)
+        return Head(profile, row[0], head.first, head.last, head.members, head.notes)
 
     def traits(self, profile: int) -> TraitSheet | None:
         """See Store."""
@@ -63,8 +63,8 @@ class ProfileReads:
 
     def profile(self, profile: int) -> Profile | None:
         """See Store."""
-        rows = self.db.rows(f"SELECT {_COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))
-        return _profile(rows[0]) if rows else None
+        rows = self.db.rows(f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))
+        return documents.profile_of(*rows[0]) if rows else None
 
     def recent(self, space: str, collection: str, *, beyond: Recent | None, offset: int, limit: int) -> list[Recent]:
         """See Store."""
@@ -88,10 +88,11 @@ class ProfileWrites:
         by_key = {identifier_key(space, i): i for i in identifiers}
         found = self.db.among("SELECT key, profile_id FROM identifiers WHERE key", by_key)
         owners = {by_key[key]: profile for key, profile in found}
-        rows = self.db.among(f"SELECT {_COLUMNS} FROM profiles WHERE profile_id", set(owners.values()))
-        profiles = {row[0]: _profile(row) for row in rows}
+        ids = set(owners.values()) - {SUPPRESSED}
+        rows = self.db.among(f"SELECT {COLUMNS} FROM profiles WHERE profile_id", ids)
+        profiles = {row[0]: documents.profile_of(*row) for row in rows}
         # The two looks are one state only where the transaction sees one; elsewhere a merge may lie between them.
-        if profiles.keys() != set(owners.values()) or any(p.merged_into is not None for p in profiles.values()):
+        if profiles.keys() != ids or any(p.merged_into is not None for p in profiles.values()):
             raise Contended
         return State(owners=owners, profiles=profiles)
 
@@ -99,12 +100,12 @@ class ProfileWrites:
         """Write profiles and the owners of identifiers; raise Contended when another writer was there first."""
         ordered = sorted(outcome.profiles, key=lambda p: p.id)  # two transactions that meet wait, and never for ever
         written = self.db.change(
-            f"INSERT INTO profiles ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            f"INSERT INTO profiles ({COLUMNS}, last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (profile_id) DO NOTHING",
             [_row(profile) for profile in ordered if not profile.version],
         ) + self.db.change(
-            "UPDATE profiles SET version = ?, last_at = ?, merged_into = ?, head = ?, traits = ?, identifiers = ?,"
-            " activity = ? WHERE profile_id = ? AND version = ?",
+            "UPDATE profiles SET version = ?, merged_into = ?, head = ?, traits = ?, identifiers = ?, activity = ?,"
+            " last_at = ? WHERE profile_id = ? AND version = ?",
             [_update(profile) for profile in ordered if profile.version],
         )
         claimed = self.db.change(
@@ -120,49 +121,14 @@ class ProfileWrites:
         if (written, claimed, moved) != (len(outcome.profiles), len(outcome.claims), len(outcome.moves)):
             raise Contended
 
-    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> int:
+    def free(self, profile: Profile, identifiers: Iterable[Identifier]) -> None:
         """See Unit."""
-        gone = 0
-        for profile in profiles:
-            # The profile itself goes first: from then on nobody else changes anything that belongs to it.
-            rows = self.db.rows(
-                f"DELETE FROM profiles WHERE profile_id = ? AND last_at < ? RETURNING {_COLUMNS}",
-                (profile, 2**63 - 1 if before is None else before),
-            )
-            if not rows:
-                continue
-            gone += 1
-            whole = _profile(rows[0])
-            ids = [(i,) for i in (whole.id, *whole.members)]
-            self.db.change(
-                "DELETE FROM identifiers WHERE key = ?",
-                [(identifier_key(space, name),) for name in whole.names()],
-            )
-            self.db.change("DELETE FROM seen WHERE key IN (SELECT key FROM messages WHERE profile_id = ?)", ids)
-            self.db.change(
-                "DELETE FROM links WHERE (profile_id, linked_id) IN"
-                " (SELECT linked_id, profile_id FROM links WHERE profile_id = ?)",
-                ids,
-            )
-            for table in ("messages", "links", "profiles"):
-                self.db.change(f"DELETE FROM {table} WHERE profile_id = ?", ids)
-        return gone
-
-    def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
-        """See Unit."""
-        collections = self.db.rows(
-            "SELECT DISTINCT collection FROM profiles WHERE space = ? AND merged_into IS NULL", (space,)
+        keys = sorted(identifier_key(profile.space, i) for i in identifiers)
+        freed = self.db.change(
+            "DELETE FROM identifiers WHERE key = ? AND profile_id = ?", [(key, profile.id) for key in keys]
         )
-        idle: list[int] = []
-        for (collection,) in collections:
-            rows = self.db.rows(
-                "SELECT profile_id FROM profiles"
-                " WHERE space = ? AND collection = ? AND merged_into IS NULL AND last_at < ?"
-                " ORDER BY last_at, profile_id LIMIT ?",
-                (space, collection, before, limit - len(idle)),
-            )
-            idle += [profile for (profile,) in rows]
-        return self.erase(space, idle, before=before)
+        if freed != len(keys):
+            raise Contended
 
 
 def canonical(db: Engine, space: str, collection: str, profile: int) -> int | None:
@@ -170,24 +136,6 @@ def canonical(db: Engine, space: str, collection: str, profile: int) -> int | No
     key = identifier_key(space, Identifier(collection, OWN_ID, str(profile)))
     found: int | None = db.value("SELECT profile_id FROM identifiers WHERE key = ?", key)
     return found
-
-
-def _profile(row: Row) -> Profile:
-    profile, version, space, collection, _, merged_into, head, traits, identifiers, activity = row
-    head = documents.read_head(head)
-    return Profile(
-        id=profile,
-        space=space,
-        collection=collection,
-        first=head.first,
-        last=head.last,
-        version=version,
-        identifiers=documents.read_identifiers(identifiers),
-        traits=documents.KeptTraits(traits),
-        activity=documents.read_activity(activity),
-        members=head.members,
-        merged_into=merged_into,
-    )
 
 
 def _row(profile: Profile) -> Row:
@@ -207,10 +155,10 @@ def _update(profile: Profile) -> Row:
 def _state(profile: Profile) -> Row:
     """Return what changes, in the order of the columns."""
     return (
-        profile.last.at,
         profile.merged_into,
-        documents.encode(HeadDocument(profile.first, profile.last, profile.members)),
+        documents.write_head(profile),
         documents.write_traits(profile.traits),
         documents.write_identifiers(profile.identifiers),
         documents.encode(profile.activity),
+        profile.last.at,
     )

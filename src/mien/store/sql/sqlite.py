@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import apsw
 
-from mien.errors import Unavailable
+from mien.errors import Contended, Unavailable
 from mien.store.sql.engine import Row
 
 PAGE_SIZE = 8192
@@ -46,9 +46,10 @@ class Sqlite:
     }
     instant = True
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, create: bool = True) -> None:
+        created = apsw.SQLITE_OPEN_CREATE if create else 0
         try:
-            self._db = apsw.Connection(path)
+            self._db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | created)
             self._db.set_busy_timeout(BUSY_MILLISECONDS)
             self._setup()
         except _TROUBLE as error:
@@ -100,6 +101,14 @@ class Sqlite:
         before = self._db.total_changes()
         self.each(sql, parameters)
         return self._db.total_changes() - before
+
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """See Engine."""
+        places = ", ".join("?" * len(columns))
+        try:
+            self.each(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
+        except apsw.ConstraintError as error:
+            raise Contended(str(error)) from None
 
     def script(self, sql: str) -> None:
         """See Engine."""

@@ -5,19 +5,23 @@ from contextlib import contextmanager
 from typing import Self
 
 from mien.core.fold import Outcome
+from mien.core.story import Unmerge
+from mien.core.unmerge import Family, Split
 from mien.errors import SettingsRefused
 from mien.store.sql.discards import DiscardReads, DiscardWrites
 from mien.store.sql.engine import Engine, Limits
-from mien.store.sql.links import LinkReads, LinkWrites
-from mien.store.sql.messages import MessageReads, MessageWrites
+from mien.store.sql.erasure import ErasureReads, ErasureWrites
+from mien.store.sql.history import HistoryReads, HistoryWrites
+from mien.store.sql.links import LinkReads
+from mien.store.sql.messages import MessageReads
 from mien.store.sql.migrate import migrate
 from mien.store.sql.postgres import Postgres
-from mien.store.sql.profiles import ProfileReads, ProfileWrites
+from mien.store.sql.profiles import ProfileReads
 from mien.store.sql.sqlite import Sqlite
 from mien.store.sql.tenancy import TenancyReads, TenancyWrites
 
 
-class SqlUnit(ProfileWrites, MessageWrites, LinkWrites, DiscardWrites, TenancyWrites):
+class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
     """See Unit."""
 
     def __init__(self, db: Engine) -> None:
@@ -28,11 +32,19 @@ class SqlUnit(ProfileWrites, MessageWrites, LinkWrites, DiscardWrites, TenancyWr
         self.write_profiles(space, outcome)
         self.write_messages(outcome.entries)
         self.write_links(outcome.links)
+        self.write_absorptions(outcome.absorptions)
         self.record(outcome.discards)
 
+    def write_split(self, space: str, family: Family, split: Split, unmerge: Unmerge) -> None:
+        """See Unit."""
+        self.unpick(family)
+        self.free(family.today, split.freed)
+        self.write(space, split.outcome)
+        self.write_unmerge(unmerge)
 
-class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads):
-    """See Store. Opening one brings the schema up to date."""
+
+class SqlStore(ProfileReads, MessageReads, LinkReads, HistoryReads, DiscardReads, ErasureReads, TenancyReads):
+    """See Store. Making one brings the schema up to date."""
 
     def __init__(self, db: Engine) -> None:
         self.db = db
@@ -82,16 +94,30 @@ class SqlStore(ProfileReads, MessageReads, LinkReads, DiscardReads, TenancyReads
 
 
 def open_store(url: str, limits: Limits | None = None) -> SqlStore:
-    """Open the store a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://…`.
+    """Open the store a URL names, and bring its schema up to date.
 
-    Raise SettingsRefused for any other URL, Unavailable when the database cannot be opened, and SchemaRefused
-    when it was written by a newer program.
+    Raise as `open_engine` does, SchemaRefused when it was written by a newer program, and CopyUnfinished when it
+    holds only a part of another store.
+    """
+    db = open_engine(url, limits)
+    try:
+        return SqlStore(db)
+    except BaseException:
+        db.close()
+        raise
+
+
+def open_engine(url: str, limits: Limits | None = None, *, create: bool = True) -> Engine:
+    """Open the database a URL names: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://…`.
+
+    Nothing is migrated, and a file that is not there is made only with `create`. Raise SettingsRefused for any
+    other URL, and Unavailable when the database cannot be opened.
     """
     scheme, _, place = url.partition("://")
     if scheme in {"postgresql", "postgres"}:
-        return SqlStore(Postgres(url, limits or Limits()))
+        return Postgres(url, limits or Limits())
     if scheme == "sqlite" and len(place) > 1 and place.startswith("/"):
-        return SqlStore(Sqlite(place[1:]))
+        return Sqlite(place[1:], create=create)
     raise SettingsRefused(
         "The store must be given as sqlite:///FILE (a relative path), sqlite:////FILE, or postgresql://…."
     )

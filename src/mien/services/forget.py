@@ -1,0 +1,51 @@
+"""Forget somebody: delete them from every table, leave a proof, and keep them from coming back."""
+
+from collections.abc import Iterable, Sequence
+
+from mien.core.deletion import Deletion
+from mien.core.message import Identifier, identifier_key
+from mien.core.profile import Profile
+from mien.core.space import Space
+from mien.services.transact import transact
+from mien.store.base import Store, Unit
+
+
+def forget(
+    store: Store, space: Space, names: Sequence[Identifier], *, deletion: str, suppress: bool, now: int
+) -> Deletion:
+    """Delete the profile that the first of these names finds, with all it absorbed; return the proof, which is kept.
+
+    With `suppress` no identifier it held, nor the first name, is taken in again: messages that hold one are dropped
+    and counted. Somebody who is not known is suppressed all the same. `deletion` is the id of the proof.
+    """
+    known = [space.policy.rules.canonical(name) for name in names]
+
+    def erase(unit: Unit) -> Deletion:
+        whole = _find(store, space, known)
+        erased = unit.erase(space.slug, [whole.id] if whole else [])
+        held = [Identifier(whole.collection, *pair) for pair in whole.identifiers] if whole else []
+        silenced = dict.fromkeys([*held, *known[:1]]) if suppress else {}
+        proof = Deletion(
+            id=deletion,
+            at=now,
+            collection=known[0].collection,
+            subject=identifier_key(space.slug, known[0]),
+            erased=erased,
+            suppressed=unit.suppress(space.slug, silenced, deletion=deletion, now=now),
+        )
+        unit.save_deletion(space.slug, proof)
+        return proof
+
+    return transact(store, erase)
+
+
+def _find(store: Store, space: Space, names: Iterable[Identifier]) -> Profile | None:
+    found = (store.owner(space.slug, name) for name in names)
+    profile = next((owner for owner in found if owner is not None), None)
+    return None if profile is None else store.profile(profile)
+
+
+def unsuppress(store: Store, space: Space, names: Iterable[Identifier]) -> int:
+    """Let identifiers come back; return how many were suppressed."""
+    keys = [identifier_key(space.slug, space.policy.rules.canonical(name)) for name in names]
+    return transact(store, lambda unit: unit.unsuppress(space.slug, keys))

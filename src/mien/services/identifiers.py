@@ -1,0 +1,35 @@
+"""Remove an identifier from a profile."""
+
+from msgspec.structs import replace
+
+from mien.core.fold import Outcome
+from mien.core.message import Identifier, identifier_key
+from mien.core.space import Space
+from mien.core.story import REMOVED, Note, note
+from mien.errors import NotFound
+from mien.services.transact import transact
+from mien.store.base import Store, Unit
+
+
+class IdentifierNotFound(NotFound):
+    """The profile does not hold this identifier."""
+
+
+def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, now: int) -> None:
+    """Let a profile no longer hold an identifier; what came with it stays. Raise IdentifierNotFound if it does not.
+
+    A message that holds the identifier later brings it back.
+    """
+    name = space.policy.rules.canonical(identifier)
+
+    def free(unit: Unit) -> None:
+        state = unit.load(space.slug, [name])
+        owner = state.profiles.get(state.owners.get(name, 0))
+        if owner is None or owner.id != profile:
+            raise IdentifierNotFound
+        rest = {pair: held for pair, held in owner.identifiers.items() if pair != (name.type, name.value)}
+        gone = Note(REMOVED, name.type, identifier_key(space.slug, name), "", 0, 1, now, now, "", "")
+        unit.write(space.slug, Outcome(profiles=[replace(owner, identifiers=rest, notes=note(owner.notes, [gone]))]))
+        unit.free(owner, [name])
+
+    transact(store, free)

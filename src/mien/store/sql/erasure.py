@@ -1,0 +1,153 @@
+"""Deleting people from every table, and keeping them from coming back."""
+
+from collections.abc import Iterable, Sequence
+
+from mien.core.deletion import Deletion, Erased, Suppression
+from mien.core.fold import NOBODY, SUPPRESSED
+from mien.core.identity import OWN_ID
+from mien.core.message import Identifier, identifier_key
+from mien.core.profile import Profile
+from mien.errors import Contended
+from mien.store.sql import documents
+from mien.store.sql.engine import Engine
+from mien.store.sql.profiles import COLUMNS
+
+
+class ErasureReads:
+    """Reading what was deleted and what is suppressed."""
+
+    db: Engine
+
+    def deletions(self, space: str, *, limit: int) -> list[Deletion]:
+        """See Store."""
+        rows = self.db.rows(
+            "SELECT body FROM deletions WHERE space = ? ORDER BY at DESC, deletion DESC LIMIT ?", (space, limit)
+        )
+        return [documents.read_deletion(body) for (body,) in rows]
+
+    def deletion(self, space: str, deletion: str) -> Deletion | None:
+        """See Store."""
+        body = self.db.value("SELECT body FROM deletions WHERE space = ? AND deletion = ?", space, deletion)
+        return None if body is None else documents.read_deletion(body)
+
+    def suppressions(self, space: str, *, beyond: tuple[int, bytes] | None, limit: int) -> list[Suppression]:
+        """See Store."""
+        rows = self.db.rows(
+            "SELECT since, key, collection, type, deletion FROM suppressions"
+            " WHERE space = ? AND (since, key) > (?, ?) ORDER BY since, key LIMIT ?",
+            (space, *(beyond or (-(2**63), b"")), limit),
+        )
+        return [Suppression(*row) for row in rows]
+
+
+class ErasureWrites:
+    """Deleting, within a transaction."""
+
+    db: Engine
+
+    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> Erased:
+        """See Unit."""
+        erased = Erased()
+        touched = 2**63 - 1 if before is None else before
+        for profile in profiles:
+            rows = self.db.rows(
+                f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ? AND last_at < ?", (profile, touched)
+            )
+            if rows:
+                erased = erased.plus(self._erase(space, documents.profile_of(*rows[0])))
+        return erased
+
+    def _erase(self, space: str, whole: Profile) -> Erased:
+        """Delete one profile. Its row goes first, so that whoever changes it meanwhile finds out."""
+        gone = self.db.change(
+            "DELETE FROM profiles WHERE profile_id = ? AND version = ?", [(whole.id, whole.version)]
+        )
+        if gone != 1:
+            raise Contended
+        members = [(i,) for i in whole.members]
+        ids = [(whole.id,), *members]
+        identifiers = self.db.change(
+            "DELETE FROM identifiers WHERE key = ?", [(identifier_key(space, name),) for name in whole.names()]
+        )
+        discards = self._erase_discards_of(space, ids)
+        self.db.change(
+            "DELETE FROM history WHERE (profile_id, at, kind, other_id) IN"
+            " (SELECT other_id, at, kind, profile_id FROM history WHERE profile_id = ?)",
+            ids,
+        )
+        # Their ids stay known until they are old: who was forgotten does not come back with what is sent again.
+        self.db.change(
+            "INSERT INTO messages (profile_id, shown, timestamp, received_order, key, space, aged_at, event, body)"
+            f" SELECT {NOBODY}, 0, 0, received_order, key, space, aged_at, NULL, key FROM messages"
+            " WHERE profile_id = ? ON CONFLICT DO NOTHING",
+            ids,
+        )
+        self.db.change(
+            "DELETE FROM links WHERE (profile_id, linked_id) IN"
+            " (SELECT linked_id, profile_id FROM links WHERE profile_id = ?)",
+            ids,
+        )
+        return Erased(
+            profiles=gone + self.db.change("DELETE FROM profiles WHERE profile_id = ?", members),
+            identifiers=identifiers,
+            messages=self.db.change("DELETE FROM messages WHERE profile_id = ?", ids),
+            links=self.db.change("DELETE FROM links WHERE profile_id = ?", ids),
+            history=self.db.change("DELETE FROM history WHERE profile_id = ?", ids),
+            discards=discards,
+        )
+
+    def purge_profiles(self, space: str, *, before: int, limit: int) -> int:
+        """See Unit."""
+        collections = self.db.rows(
+            "SELECT DISTINCT collection FROM profiles WHERE space = ? AND merged_into IS NULL", (space,)
+        )
+        idle: list[int] = []
+        for (collection,) in collections:
+            rows = self.db.rows(
+                "SELECT profile_id FROM profiles"
+                " WHERE space = ? AND collection = ? AND merged_into IS NULL AND last_at < ?"
+                " ORDER BY last_at, profile_id LIMIT ?",
+                (space, collection, before, limit - len(idle)),
+            )
+            idle += [profile for (profile,) in rows]
+        # Gone are the survivors, each with those it absorbed; who was touched meanwhile stays.
+        return len([profile for profile in idle if self.erase(space, [profile], before=before).profiles])
+
+    def _erase_discards_of(self, space: str, ids: Sequence[tuple[int]]) -> int:
+        """Delete the discards of the messages kept with these profiles."""
+        return self.db.change(
+            "DELETE FROM discards WHERE message_key IN (SELECT key FROM messages WHERE profile_id = ?)", ids
+        )
+
+    def suppress(self, space: str, identifiers: Iterable[Identifier], *, deletion: str, now: int) -> int:
+        """See Unit."""
+        named = [(identifier_key(space, i), i) for i in identifiers if i.type != OWN_ID]
+        already = self.db.among(
+            f"SELECT key FROM identifiers WHERE profile_id = {SUPPRESSED} AND key", [key for key, _ in named]
+        )
+        added = self.db.change(
+            "INSERT INTO identifiers (key, profile_id) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+            [(key, SUPPRESSED) for key, _ in sorted(named)],
+        )
+        if len(already) + added != len(named):
+            raise Contended  # somebody holds one of them
+        return self.db.change(
+            "INSERT INTO suppressions (key, space, collection, type, since, deletion) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (key) DO NOTHING",
+            [(key, space, i.collection, i.type, now, deletion) for key, i in sorted(named)],
+        )
+
+    def unsuppress(self, space: str, keys: Iterable[bytes]) -> int:
+        """See Unit."""
+        gone = self.db.each(
+            "DELETE FROM suppressions WHERE key = ? AND space = ? RETURNING key", [(key, space) for key in keys]
+        )
+        self.db.change(f"DELETE FROM identifiers WHERE key = ? AND profile_id = {SUPPRESSED}", gone)
+        return len(gone)
+
+    def save_deletion(self, space: str, deletion: Deletion) -> None:
+        """See Unit."""
+        self.db.change(
+            "INSERT INTO deletions (space, deletion, at, body) VALUES (?, ?, ?, ?)",
+            [(space, deletion.id, deletion.at, documents.encode(deletion))],
+        )

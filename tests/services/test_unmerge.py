@@ -1,0 +1,204 @@
+"""Undoing a merge: the two are as they would be had it not happened."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mien.core.fold import Policy
+from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message
+from mien.core.profile import Profile
+from mien.core.rules import Rules, TypeRule
+from mien.core.space import Space
+from mien.core.story import Merge, Unmerge
+from mien.errors import CannotUnmerge, NotMerged
+from mien.services.unmerge import unmerge
+from mien.store.base import EventQuery
+from mien.store.sql import SqlStore
+from tests.factories import NOW, ids, message, space, take_in, user
+
+LOOSE = space(policy=Policy(rules=Rules(other=TypeRule(limit=100))))
+A, B, C, D = (user("email", name) for name in "abcd")
+
+
+def profile_of(store: SqlStore, name: Identifier) -> Profile:
+    owner = store.owner("acme", name)
+    assert owner is not None
+    found = store.profile(owner)
+    assert found is not None
+    return found
+
+
+def values(store: SqlStore, name: Identifier) -> dict[str, bytes]:
+    return {key: trait.value for key, trait in profile_of(store, name).traits.items() if trait.value}
+
+
+def held(store: SqlStore, name: Identifier) -> set[str]:
+    return {value for _, value in profile_of(store, name).identifiers}
+
+
+def events(store: SqlStore, name: Identifier) -> list[str]:
+    head = store.head(profile_of(store, name).id)
+    assert head is not None
+    return sorted(event.message for event in store.events(head, EventQuery(limit=1000)))
+
+
+def undo(store: SqlStore, absorbed: int, *, forever: bool = False, tenant: Space = LOOSE) -> Unmerge:
+    return unmerge(store, tenant, absorbed, forever=forever, now=NOW + 10**9, ids=ids())
+
+
+def group(member: Identifier, name: str, **fields: object) -> Message:
+    account = Identifier(ACCOUNTS, "group_id", name)
+    return message(member, account, kind=Kind.GROUP, subject=ACCOUNTS, **fields)
+
+
+def take(store: SqlStore, *messages: Message) -> None:
+    for one in messages:
+        take_in(store, one, tenant=LOOSE)
+
+
+def test_each_has_its_own_again_and_what_came_since(store: SqlStore) -> None:
+    take(
+        store,
+        message(A, id="a1", at=1, traits={"plan": "free", "city": "Ulm"}),
+        message(B, id="b1", at=2, traits={"plan": "pro"}),
+        message(A, id="a2", at=3, event="Bought"),
+        message(A, B, id="both", at=4, traits={"seen": "both"}),
+        message(B, id="b2", at=5, event="Bought"),
+        message(B, C, id="b3", at=6, traits={"size": 3}),
+        message(A, id="a3", at=7, event="Bought", traits={}),
+    )
+    one = profile_of(store, A)
+    [absorbed] = one.members
+    assert held(store, B) == {"a", "b", "c"}
+
+    account = undo(store, absorbed)
+
+    assert account.came == (one.id, absorbed)
+    assert (held(store, A), held(store, B)) == ({"a"}, {"b", "c"})
+    assert values(store, A) == {"plan": b'"free"', "city": b'"Ulm"', "seen": b'"both"'}
+    assert values(store, B) == {"plan": b'"pro"', "size": b"3"}
+    assert events(store, A) == ["a2", "a3"]
+    assert events(store, B) == ["b2"]
+    assert profile_of(store, A).activity["Bought"].times == 2
+    assert store.owner("acme", C) == absorbed
+
+
+def test_the_next_message_that_names_both_merges_again_unless_told_never_to(store: SqlStore) -> None:
+    take(store, message(A), message(B), message(A, B))
+    [absorbed] = profile_of(store, A).members
+    undo(store, absorbed)
+    take(store, message(A, B))
+    assert profile_of(store, A).members == (absorbed,)
+
+    undo(store, absorbed, forever=True)
+    take(store, message(A, B, id="refused"))
+    assert profile_of(store, A).members == ()
+    assert store.owner("acme", B) == absorbed
+    discards = store.discards("acme", reason="profiles_kept_apart", limit=10)
+    assert [row.discard.message for row in discards] == ["refused"]
+
+
+def test_whoever_joined_later_goes_to_the_one_it_was_named_with(store: SqlStore) -> None:
+    take(store, message(A), message(B), message(C, traits={"c": 1}), message(D, traits={"d": 1}))
+    take(store, message(A, B), message(B, C), message(A, D))
+    [absorbed, *_] = profile_of(store, A).members
+    undo(store, absorbed)
+    assert (held(store, A), held(store, B)) == ({"a", "d"}, {"b", "c"})
+    assert (values(store, A), values(store, B)) == ({"d": b"1"}, {"c": b"1"})
+
+
+def test_a_merge_below_another_is_undone_and_the_other_stays(store: SqlStore) -> None:
+    """B went into A's younger friend C before C went into A's elder."""
+    take(store, message(A), message(B), message(C))
+    take(store, message(B, C), message(A, B))
+    below = store.owner("acme", B)
+    assert below == profile_of(store, A).id
+    c = profile_of(store, A).members[-1]
+    undo(store, c)
+    assert (held(store, A), held(store, C)) == ({"a", "b"}, {"c"})
+
+
+def test_links_go_with_the_messages_that_made_them(store: SqlStore) -> None:
+    take(store, group(A, "old", at=10), message(B))
+    take(store, message(A, B), group(B, "new", at=20), group(B, "old", at=5))
+    [absorbed] = profile_of(store, A).members
+    undo(store, absorbed)
+
+    def links(name: Identifier) -> list[tuple[int, str]]:
+        head = store.head(profile_of(store, name).id)
+        assert head is not None
+        rows = store.links("acme", head, beyond=None, limit=100)
+        return [(row.since, store.identifiers(row.today)[0].value) for row in rows]
+
+    assert links(A) == [(10, "old")]
+    assert links(B) == [(5, "old"), (20, "new")]
+    old = Identifier(ACCOUNTS, "group_id", "old")
+    assert [since for since, _ in links(old)] == [5, 10]
+
+
+def test_an_identifier_that_was_removed_since_does_not_come_back(store: SqlStore) -> None:
+    from mien.services.identifiers import remove  # noqa: PLC0415
+
+    take(store, message(A), message(B, C), message(A, B))
+    one = profile_of(store, A)
+    remove(store, LOOSE, one.id, C, now=NOW)
+    undo(store, one.members[0])
+    assert (held(store, A), held(store, B)) == ({"a"}, {"b"})
+    assert store.owner("acme", C) is None
+
+
+def test_what_was_purged_stays_as_it_was_at_the_merge_and_is_named(store: SqlStore) -> None:
+    take(store, message(A, traits={"kept": 1}), message(B), message(A, B))
+    take(store, message(B, id="lost", at=5, traits={"city": "Ulm"}), message(B, at=NOW + 10**9, traits={"new": 1}))
+    with store.begin() as unit:
+        unit.purge_messages("acme", before=NOW + 10**8, limit=100)
+    account = undo(store, profile_of(store, A).members[0])
+    assert account.unkept == ("city",)
+    assert (values(store, A), values(store, B)) == ({"kept": b"1"}, {"new": b"1"})
+
+
+def test_the_history_tells_of_the_merge_and_of_its_undoing(store: SqlStore) -> None:
+    take(store, message(A), message(B), message(A, B, id="both"))
+    head = store.head(profile_of(store, A).id)
+    assert head is not None
+    [merge] = store.history(head)
+    assert isinstance(merge, Merge)
+    assert (merge.message, set(merge.named)) == ("both", {(A, head.id), (B, head.members[0])})
+    undo(store, head.members[0])
+    for name in (A, B):
+        now = store.head(profile_of(store, name).id)
+        assert now is not None
+        [account] = store.history(now)
+        assert isinstance(account, Unmerge)
+        assert account.merge == merge
+
+
+def test_what_was_not_merged_cannot_be_undone(store: SqlStore) -> None:
+    take(store, message(A), message(B))
+    with pytest.raises(NotMerged):
+        undo(store, profile_of(store, A).id)
+    with pytest.raises(NotMerged):
+        undo(store, 12345)
+
+
+def test_a_merge_from_before_there_was_a_history_is_refused(open_again: Callable[[], SqlStore]) -> None:
+    with open_again() as store:
+        take(store, message(A), message(B), message(A, B))
+        absorbed = profile_of(store, A).members[0]
+        with store.db.transaction():
+            store.db.change("DELETE FROM history WHERE kind = 'merge' AND profile_id > ?", [(0,)])
+        with pytest.raises(CannotUnmerge):
+            undo(store, absorbed)
+
+
+def test_another_space_cannot_undo_it(store: SqlStore) -> None:
+    take(store, message(A), message(B), message(A, B))
+    with pytest.raises(NotMerged):
+        undo(store, profile_of(store, A).members[0], tenant=Space(slug="beta", name="Beta"))
+
+
+def test_a_message_that_named_nobody_by_itself_stays_with_the_survivor(store: SqlStore) -> None:
+    alias = message(Identifier(USERS, "email", "b"), kind=Kind.ALIAS)
+    take(store, message(A), message(B), message(A, B), alias)
+    undo(store, profile_of(store, A).members[0])
+    assert profile_of(store, B).serial == 2

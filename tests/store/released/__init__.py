@@ -1,0 +1,96 @@
+"""Stores as releases left them.
+
+NNNN.sql is what a store of that schema may hold and one of the schema before could not, in plain SQL; a BLOB stands
+in it as $x'…'. Every table has rows in one of them.
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+from mien.core.message import ACCOUNTS, Identifier
+from mien.core.story import Merge
+from mien.store.base import EventQuery
+from mien.store.sql import SqlStore, open_engine
+from mien.store.sql.engine import Engine
+from mien.store.sql.migrate import apply, steps
+from tests.factories import NOW, message, take_in, user
+
+NEWEST = steps()[-1].number
+U1, G1 = user("user_id", "u1"), Identifier(ACCOUNTS, "group_id", "g1")
+
+
+def make(url: str, schema: int) -> None:
+    """Make a store as the release of a schema left it: what was written in its time, and what was before."""
+    with closing(open_engine(url)) as db, db.transaction():
+        for step in steps()[:schema]:
+            apply(db, step)
+            _fill(db, Path(__file__).with_name(f"{step.number:04}.sql"))
+
+
+def _fill(db: Engine, file: Path) -> None:
+    if file.exists():
+        blob = "x'" if db.words["blob"] == "BLOB" else r"'\x"
+        db.script(file.read_text("utf-8").replace("$x'", blob))
+
+
+def everything_is_there(store: SqlStore, schema: int = NEWEST) -> None:
+    """Check what `make` wrote."""
+    for check in (_schema_1, _schema_2)[:schema]:
+        check(store)
+
+
+def _schema_1(store: SqlStore) -> None:
+    tenancy = store.tenancy()
+    assert [space.slug for space in tenancy.spaces] == ["acme"]
+    assert [(source.name, source.revoked_at is None) for source in tenancy.sources] == [("old", False), ("web", True)]
+    assert [credential.name for credential in tenancy.credentials] == ["crm"]
+    reasons = [row.discard.reason for row in store.discards("acme", reason=None, limit=9)]
+    assert {"event_not_string", "id_value_blocked", "no_matching_identifiers"} <= set(reasons)
+    profile, account = store.owner("acme", U1), store.owner("acme", G1)
+    assert profile is not None
+    assert account is not None
+    assert store.owner("acme", user("anonymous_id", "a1")) == profile
+    head, whole, sheet = store.head(profile), store.profile(profile), store.traits(profile)
+    assert head is not None
+    assert whole is not None
+    assert sheet is not None
+    assert sheet.text == '"name":"Jané","plan":"pro"'.encode()
+    assert sorted(whole.traits) == ["gone", "name", "plan"]
+    assert [event.name for event in store.events(head, EventQuery())] == ["Bought", "Seen"]
+    assert store.activity(profile)["Bought"].times == 1
+    assert {row.value for row in store.identifiers(profile)} == {"u1", "a1", "jane@example.com"}
+    assert [(row.linked, row.today) for row in store.links("acme", head, beyond=None, limit=9)] == [
+        (account, account)
+    ]
+
+
+def _schema_2(store: SqlStore) -> None:
+    profile = store.owner("acme", user("anonymous_id", "a2"))
+    assert profile is not None
+    head, whole = store.head(profile), store.profile(profile)
+    assert head is not None
+    assert whole is not None
+    assert sorted(whole.identifiers) == [("anonymous_id", "a2"), ("user_id", "u2")]
+    assert [account.message for account in store.history(head) if isinstance(account, Merge)] == ["n3"]
+    assert [event.name for event in store.events(head, EventQuery())] == ["Bought", "Seen"]
+    assert [proof.id for proof in store.deletions("acme", limit=9)] == ["d1"]
+    assert [(row.type, row.deletion) for row in store.suppressions("acme", beyond=None, limit=9)] == [
+        ("user_id", "d1")
+    ]
+    [dropped] = store.discards("acme", reason="suppressed", limit=9)
+    assert dropped.times == 1
+
+
+def it_goes_on(store: SqlStore) -> None:
+    """Check that a message of old is still known, and that new ones are taken in."""
+    again, new = (
+        message(U1, id="m3", event="Bought"),
+        message(U1, event="Bought", traits={"plan": "basic"}, at=NOW + 9),
+    )
+    assert take_in(store, again, new, now=NOW + 9).duplicates == 1
+    profile = store.owner("acme", U1)
+    assert profile is not None
+    assert store.activity(profile)["Bought"].times == 2
+    with store.begin() as unit:
+        unit.erase("acme", [profile])
+    assert store.owner("acme", U1) is None
