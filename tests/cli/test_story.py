@@ -15,7 +15,7 @@ from mien.store.base import Head
 from mien.store.sql import SqlStore
 from tests.factories import NOW, ids, message, space, take_in, user
 
-TENANT = space(policy=Policy(rules=Rules(types={"card": TypeRule(limit=1)}, other=TypeRule(limit=9))))
+TENANT = space(policy=Policy(rules=Rules(types={"phone": TypeRule(limit=1)}, other=TypeRule(limit=9))))
 A, B = user("email", "a@x.c"), user("email", "b@x.c")
 
 
@@ -34,23 +34,23 @@ def test_the_history_of_a_profile(store: SqlStore) -> None:
     take_in(
         store,
         message(A, id="m1", at=NOW),
-        message(B, user("card", "7"), id="m2", at=NOW + 1),
+        message(B, user("phone", "7"), id="m2", at=NOW + 1),
         message(A, B, id="m3", order=order_of(NOW + 2)),
-        message(A, user("card", "8"), id="m4", order=order_of(NOW + 3)),
-        message(A, user("phone", "null"), id="m5", order=order_of(NOW + 4)),
+        message(A, user("phone", "8"), id="m4", order=order_of(NOW + 3)),
+        message(A, user("card", "null"), id="m5", order=order_of(NOW + 4)),
         tenant=TENANT,
     )
-    remove(store, TENANT, head_of(store).id, user("card", "7"), now=NOW + 10**8)
+    remove(store, TENANT, head_of(store).id, user("phone", "7"), now=NOW + 10**8)
     assert told(store).splitlines() == [
         "It was made, by message m1 of source web.",
         "It got email:a@x.c, by message m1 of source web, which named it alone.",
-        "It got email:b@x.c, by message m2 of source web, which also named card:7.",
+        "It got email:b@x.c, by message m2 of source web, which also named phone:7.",
         "use_… became one with use_…, the older: message m3 of source web named email:a@x.c (of use_…),"
         " email:b@x.c (of use_…).",
-        "card:8 was not taken: the profile would hold more values of card than it may"
+        "phone:8 was not taken: the profile would hold more values of phone than it may"
         " (once, with message m4 of source web).",
-        "phone:null was not taken: its value identifies nobody (once, with message m5 of source web).",
-        "One card was removed by hand.",
+        "card:null was not taken: its value identifies nobody (once, with message m5 of source web).",
+        "One phone was removed by hand.",
     ]
 
 
