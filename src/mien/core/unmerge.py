@@ -1,6 +1,6 @@
 """Undo a merge: tell again what happened since, with the two kept apart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from mien.core.fold import Absorption, Desk, Entry, Outcome, Policy, link, take
 from mien.core.message import Identifier, Kind, Message, identifier_key, order_of
 from mien.core.profile import Profile
 from mien.core.rules import MOST, TypeRule
-from mien.core.story import LEFT, Merge, Note
+from mien.core.story import LEFT, Merge, Note, note
 
 
 class Family(Struct, frozen=True, kw_only=True):
@@ -85,20 +85,23 @@ class _Telling:
             _without_content(self._family.today, merge) for merge in self._family.since if merge.message not in kept
         ]
         for entry in _in_order([*self._family.entries, *lost], self._family.before):
-            self._let_go(entry)
+            self._let_go([n for n in self._gone if n.profile == entry.profile and n.serial < entry.serial])
             for absorbed in entry.absorbed:
                 self._join(absorbed)
             told = self._take(entry)
             if entry.message.id not in kept:
                 del self.desk.entries[len(self.desk.entries) - told :]
+        self._let_go(list(self._gone))
 
-    def _let_go(self, entry: Entry) -> None:
-        """Remove identifiers that had been removed from a profile before it took this message in."""
-        for due in [n for n in self._gone if n.profile == entry.profile and n.serial < entry.serial]:
-            self._gone.remove(due)
+    def _let_go(self, due: Iterable[Note]) -> None:
+        """Remove identifiers that had been removed, and note it with who has them here."""
+        for left in due:
+            self._gone.remove(left)
             for identifier in list(self.desk.owners):
-                if identifier_key(self._family.today.space, identifier) == due.key:
-                    self._disown(identifier)
+                if identifier_key(self._family.today.space, identifier) == left.key:
+                    owner = self._disown(identifier)
+                    again = left._replace(profile=owner.id, serial=owner.serial)
+                    self.desk.profiles[owner.id] = replace(owner, notes=note(owner.notes, [again]))
 
     def _join(self, absorbed: int) -> None:
         """Let a profile be there that became part later; an identifier that it holds had left the others."""
@@ -111,10 +114,12 @@ class _Telling:
             self.desk.owners[name] = profile.id
         self.desk.profiles[profile.id] = replace(profile, merged_into=None)
 
-    def _disown(self, identifier: Identifier) -> None:
+    def _disown(self, identifier: Identifier) -> Profile:
+        """Take an identifier away from the profile that has it, and return that."""
         owner = self.desk.profiles[self.desk.owners.pop(identifier)]
         rest = {pair: held for pair, held in owner.identifiers.items() if pair != (identifier.type, identifier.value)}
-        self.desk.profiles[owner.id] = replace(owner, identifiers=rest)
+        owner = self.desk.profiles[owner.id] = replace(owner, identifiers=rest)
+        return owner
 
     def _take(self, entry: Entry) -> int:
         """Take a message in by the identifiers that named its profile then; return how many entries it made."""
