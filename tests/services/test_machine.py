@@ -255,7 +255,7 @@ class Machine(RuleBasedStateMachine):
 def empty(store: SqlStore) -> None:
     """Delete everything."""
     for table in store.db.tables() - {"meta"}:
-        store.db.rows(f"DELETE FROM {table}")
+        store.db.change(f"DELETE FROM {table}", [()])
 
 
 def test_whatever_happens_the_store_holds_what_the_model_says(url: str) -> None:
