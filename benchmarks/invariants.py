@@ -220,8 +220,9 @@ def _person(db: Engine, picture: Picture, root: Profile, copies: dict[bytes, lis
             if one.subject == root.collection:
                 _write(traits, row)
             copies[row.key].append(_copy(picture, root, row))
-        if serials and max(serials) > picture.profiles[profile].serial:
-            yield f"Profile {profile} counts {picture.profiles[profile].serial} messages and keeps a later one."
+        whole = picture.profiles.get(profile)
+        if serials and whole is not None and max(serials) > whole.serial:
+            yield f"Profile {profile} counts {whole.serial} messages and keeps a later one."
     yield from _differences(f"The trait of {root.id}", dict(root.traits), traits)
     yield from _differences(f"The activity of {root.id}", dict(root.activity), activity)
 

@@ -48,7 +48,7 @@ class Report(NamedTuple):
 
     seconds: float
     counts: Counter[str]
-    longest: float
+    longest: dict[str, float]
     found: list[str]
 
 
@@ -58,7 +58,7 @@ def run(race: Race) -> Report:
     with ExitStack() as stack:
         store = stack.enter_context(open_store(race.store, Limits(connections=1, statement=0)))
         servers = [stack.enter_context(_node(race, number)) for number in range(race.nodes)]
-        before, began = _deadlocks(store), time.monotonic()
+        before, began = _statistics(store), time.monotonic()
         threads = [threading.Thread(target=_watched, args=(diary, one)) for one in _racers(race, diary, servers)]
         for thread in threads:
             thread.start()
@@ -73,7 +73,9 @@ def run(race: Race) -> Report:
         seconds = time.monotonic() - began
         found += findings(store, diary.sent, calm={CALM})
         found += [line for number, server in enumerate(servers) for line in _trouble(number, server)]
-        counts = diary.counts() + Counter({"deadlocks": _deadlocks(store) - before}) + _totals(store)
+        counts = diary.counts() + (_statistics(store) - before) + _totals(store)
+        if counts["deadlocks"]:
+            found.append(f"PostgreSQL met {counts['deadlocks']} deadlocks; its log tells who waited for whom.")
     return Report(seconds, counts, diary.longest, list(dict.fromkeys([*diary.wrong, *found])))
 
 
@@ -134,13 +136,15 @@ def _figures(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
-def _deadlocks(store: SqlStore) -> int:
-    """Return how many deadlocks PostgreSQL has counted."""
+def _statistics(store: SqlStore) -> Counter[str]:
+    """Return what PostgreSQL counts of writers that met each other."""
     if store.instant:
-        return 0
+        return Counter()
     store.db.rows("SELECT pg_stat_clear_snapshot()")
-    counted = store.db.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-    return int(counted)
+    deadlocks, rolled_back = store.db.value(
+        "SELECT deadlocks, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    )
+    return Counter({"deadlocks": deadlocks, "transactions rolled back": rolled_back})
 
 
 def _totals(store: SqlStore) -> Counter[str]:
@@ -165,7 +169,8 @@ def show(report: Report) -> None:
     """Print what came of it."""
     counts = report.counts
     per_second = {name: counts[name] / report.seconds for name in ("operations", "messages acknowledged", "reads")}
-    console.print(f"In {report.seconds:.0f} s; the longest wait was {report.longest:.1f} s.")
+    longest = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in sorted(report.longest.items()))
+    console.print(f"In {report.seconds:.0f} s; what took longest: {longest}.")
     for name, count in sorted(counts.items()):
         console.print(f"  {name}: {count:,}" + (f" ({per_second[name]:,.0f}/s)" if name in per_second else ""))
     for line in report.found[:SHOWN]:

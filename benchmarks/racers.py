@@ -61,7 +61,7 @@ class Diary:
         self.stop = threading.Event()
         self.sent: dict[tuple[str, str], frozenset[Identifier]] = {}
         self.wrong: list[str] = []
-        self.longest = 0.0
+        self.longest: dict[str, float] = {}
         self._counts: Counter[str] = Counter()
         self._places = dict.fromkeys(range(senders), 0)
         self._changed = threading.Condition()
@@ -76,9 +76,10 @@ class Diary:
         with self._changed:
             return self._counts.copy()
 
-    def took(self, seconds: float) -> None:
-        """Remember the longest that a message had to wait for its acknowledgement."""
-        self.longest = max(self.longest, seconds)
+    def took(self, what: str, seconds: float) -> None:
+        """Remember the longest that something took."""
+        with self._changed:
+            self.longest[what] = max(self.longest.get(what, 0.0), seconds)
 
     def reach(self, sender: int, generation: int) -> None:
         """Wait until no other sender is more than one generation behind, so that they meet the same people."""
@@ -192,7 +193,7 @@ class Sender:
                 return
             if chosen:
                 time.sleep(self._chance.uniform(0.02, 0.2))
-        self._diary.took(time.monotonic() - began)
+        self._diary.took("send", time.monotonic() - began)
         self._diary.count("messages acknowledged", len(bodies))
         for draft in drafts:
             self._diary.sent[space, draft.body["messageId"]] = draft.identifiers
@@ -281,7 +282,7 @@ class Operator:
             self._diary.wrong.append(f"{name} failed: {traceback.format_exc(limit=-4)}")
         else:
             self._diary.count(f"{name}: done")
-        self._diary.took(time.monotonic() - began)
+        self._diary.took(name, time.monotonic() - began)
 
     def _some(self, store: SqlStore, space: Space, where: str) -> Iterator[int]:
         """Yield some of the profiles that were made last, in any order."""
