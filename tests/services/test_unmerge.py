@@ -267,3 +267,17 @@ def test_no_link_with_somebody_forgotten_comes_back(store: SqlStore) -> None:
     forget(store, LOOSE, [Identifier(ACCOUNTS, "group_id", "h")], deletion="d2", suppress=False, now=NOW)
     undo(store, profile_of(store, A).members[0])
     assert store.db.rows("SELECT 1 FROM links") == []
+
+
+def test_what_went_to_the_one_that_absorbed_both_is_not_held_twice(store: SqlStore) -> None:
+    """The card was removed from B and C, who were one, and came to A before A became one with them."""
+    card = user("card", "1")
+    take(store, message(A), message(B, card), message(C))
+    third = profile_of(store, C).id
+    take(store, message(B, C))
+    remove(store, LOOSE, profile_of(store, B).id, card, now=NOW)
+    take(store, message(A, card), message(A, C))
+    undo(store, third)
+    assert held(store, A) == {"a", "c", "1"}
+    assert held(store, B) == {"b"}
+    assert store.owner("acme", card) == store.owner("acme", A)

@@ -78,7 +78,8 @@ class _Telling:
         self.desk = desk
         self._family = family
         self.relinked: list[Relinked] = []
-        self._joined = {p.id: p for p in family.joined}
+        # Who absorbed the two together is there from then on: it may hold what had left them.
+        self._joined = {p.id: p for p in (*family.joined, *family.before[2:])}
         # Those of a profile that was absorbed come before the absorbing one's.
         self._places = {p.id: place for place, p in enumerate(family.before)}
         self._gone = [n for n in family.today.notes if n.what in LEFT and _is_since(n, family.before)]
@@ -91,8 +92,8 @@ class _Telling:
         ]
         for entry in sorted([*self._family.entries, *lost], key=lambda e: (self._places[e.profile], e.serial)):
             self._let_go(entry)
-            for absorbed in entry.absorbed:
-                self._join(absorbed)
+            for other in (entry.profile, *entry.absorbed):
+                self._join(other)
             told = self._take(entry)
             if entry.message.id not in kept:
                 del self.desk.entries[len(self.desk.entries) - told :]
@@ -116,9 +117,9 @@ class _Telling:
                 left = due._replace(profile=owner.id, serial=owner.serial, times=1, first_at=due.last_at)
                 self.desk.profiles[owner.id] = replace(owner, notes=note(owner.notes, [left]))
 
-    def _join(self, absorbed: int) -> None:
+    def _join(self, other: int) -> None:
         """Let a profile be there that became part later; an identifier that it holds had left the others."""
-        profile = self._joined.pop(absorbed, None)
+        profile = self._joined.pop(other, None)
         if profile is None:
             return
         for name in profile.names():
@@ -198,7 +199,7 @@ def _unlimited_type(rule: TypeRule) -> TypeRule:
 
 def _begin(family: Family, policy: Policy, ids: Iterator[int]) -> Desk:
     """Return the working state as it was before the merge, with the two kept apart."""
-    profiles = {p.id: replace(p, merged_into=None) for p in family.before}
+    profiles = {p.id: replace(p, merged_into=None) for p in family.before[:2]}
     owners = {name: p.id for p in profiles.values() for name in p.names()}
     for pair in _pairs(family):
         holder = profiles[_holder(profiles, pair[0])]
