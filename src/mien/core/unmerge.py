@@ -1,6 +1,6 @@
 """Undo a merge: tell again what happened since, with the two kept apart."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -75,7 +75,10 @@ class _Telling:
         self.desk = desk
         self._family = family
         self.relinked: list[Relinked] = []
-        self._joined = {p.id: p for p in family.joined}
+        # Who absorbed the two together is there from then on: it may hold what had left them.
+        self._joined = {p.id: p for p in (*family.joined, *family.before[2:])}
+        # Those of a profile that was absorbed come before the absorbing one's.
+        self._places = {p.id: place for place, p in enumerate(family.before)}
         self._gone = [n for n in family.today.notes if n.what in LEFT and _is_since(n, family.before)]
 
     def tell(self) -> None:
@@ -84,28 +87,36 @@ class _Telling:
         lost = [
             _without_content(self._family.today, merge) for merge in self._family.since if merge.message not in kept
         ]
-        for entry in _in_order([*self._family.entries, *lost], self._family.before):
-            self._let_go([n for n in self._gone if n.profile == entry.profile and n.serial < entry.serial])
-            for absorbed in entry.absorbed:
-                self._join(absorbed)
+        for entry in sorted([*self._family.entries, *lost], key=lambda e: (self._places[e.profile], e.serial)):
+            self._let_go(entry)
+            for other in (entry.profile, *entry.absorbed):
+                self._join(other)
             told = self._take(entry)
             if entry.message.id not in kept:
                 del self.desk.entries[len(self.desk.entries) - told :]
-        self._let_go(list(self._gone))
+        still = {identifier_key(self._family.today.space, name) for name in self._family.today.names()}
+        for due in self._gone:
+            if due.key not in still:
+                self._remove(due)
 
-    def _let_go(self, due: Iterable[Note]) -> None:
-        """Remove identifiers that had been removed, and note it with who has them here."""
-        for left in due:
-            self._gone.remove(left)
-            for identifier in list(self.desk.owners):
-                if identifier_key(self._family.today.space, identifier) == left.key:
-                    owner = self._disown(identifier)
-                    again = left._replace(profile=owner.id, serial=owner.serial)
-                    self.desk.profiles[owner.id] = replace(owner, notes=note(owner.notes, [again]))
+    def _let_go(self, entry: Entry) -> None:
+        """Remove identifiers that had been removed before this message was taken in."""
+        at = (self._places[entry.profile], entry.serial)
+        for due in [left for left in self._gone if (self._places[left.profile], left.serial) < at]:
+            self._gone.remove(due)
+            self._remove(due)
 
-    def _join(self, absorbed: int) -> None:
+    def _remove(self, due: Note) -> None:
+        """Let an identifier leave whoever holds it by now, and note that there."""
+        for identifier in list(self.desk.owners):
+            if identifier_key(self._family.today.space, identifier) == due.key:
+                owner = self._disown(identifier)
+                left = due._replace(profile=owner.id, serial=owner.serial, times=1, first_at=due.last_at)
+                self.desk.profiles[owner.id] = replace(owner, notes=note(owner.notes, [left]))
+
+    def _join(self, other: int) -> None:
         """Let a profile be there that became part later; an identifier that it holds had left the others."""
-        profile = self._joined.pop(absorbed, None)
+        profile = self._joined.pop(other, None)
         if profile is None:
             return
         for name in profile.names():
@@ -144,12 +155,6 @@ def _is_since(left: Note, before: Sequence[Profile]) -> bool:
             keys = {identifier_key(then.space, Identifier(then.collection, *pair)) for pair in then.identifiers}
             return left.serial > then.serial or (left.serial == then.serial and left.key in keys)
     return False
-
-
-def _in_order(entries: Sequence[Entry], before: Sequence[Profile]) -> list[Entry]:
-    """Return entries as they were taken in: those of a profile that was absorbed come before the absorbing one's."""
-    places = {p.id: place for place, p in enumerate(before)}
-    return sorted(entries, key=lambda entry: (places[entry.profile], entry.serial))
 
 
 def _without_content(today: Profile, merge: Merge) -> Entry:
@@ -192,7 +197,7 @@ def _unlimited_type(rule: TypeRule) -> TypeRule:
 
 def _begin(family: Family, policy: Policy, ids: Iterator[int]) -> Desk:
     """Return the working state as it was before the merge, with the two kept apart."""
-    profiles = {p.id: replace(p, merged_into=None) for p in family.before}
+    profiles = {p.id: replace(p, merged_into=None) for p in family.before[:2]}
     owners = {name: p.id for p in profiles.values() for name in p.names()}
     for pair in _pairs(family):
         holder = profiles[_holder(profiles, pair[0])]
@@ -211,12 +216,16 @@ def _holder(profiles: Mapping[int, Profile], member: int) -> int:
 
 
 def _strip(desk: Desk, family: Family) -> None:
-    """Take away the identifiers that were removed since, or went over to somebody else."""
-    still = family.today.identifiers
+    """Take away the identifiers that were removed since, or went over to somebody else.
+
+    The others have what brought them as they had it, unless another message brought them to who holds them now.
+    """
+    still, told = family.today.identifiers, {entry.message.id for entry in desk.entries}
     for profile in [p for p in desk.profiles.values() if p.merged_into is None]:
         for pair in profile.identifiers.keys() - still.keys():
             desk.owners.pop(Identifier(profile.collection, *pair), None)
-        rest = {pair: still[pair] for pair in profile.identifiers if pair in still}
+        had = {pair: held for pair, held in profile.identifiers.items() if pair in still}
+        rest = {pair: held if held.message in told else still[pair] for pair, held in had.items()}
         desk.profiles[profile.id] = replace(profile, identifiers=rest)
 
 
