@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.core.message import Identifier, Kind, Message
+from mien.core.message import USERS, Identifier, Kind, Message
 from mien.core.rules import Rules
 
 
@@ -19,6 +19,8 @@ class Told:
 
     message: Message
     claimed: list[Identifier]
+    erased: bool = False
+    """It was deleted with another person: what it changed stays, but it is not told again."""
 
 
 @dataclass
@@ -29,12 +31,20 @@ class Removed:
 
 
 @dataclass
+class Kept:
+    """An identifier that stayed when the message that brought it was no longer there."""
+
+    identifier: Identifier
+    at: int
+
+
+@dataclass
 class Person:
     """What was told of one person, in order. `born` orders people by age; a younger one joins an older one."""
 
     born: int
     collection: str
-    story: "list[Told | Removed | Person]" = field(default_factory=list)
+    story: "list[Told | Removed | Kept | Person]" = field(default_factory=list)
     apart: set[int] = field(default_factory=set)
 
     def told(self) -> Iterator[Told]:
@@ -63,6 +73,8 @@ class Person:
                 found = part.identifiers() | found
             elif isinstance(part, Removed):
                 found.pop(part.identifier, None)
+            elif isinstance(part, Kept):
+                found.setdefault(part.identifier, part.at)
             elif part.message.kind != Kind.ALIAS:
                 found = dict.fromkeys(part.claimed, part.message.timestamp) | found
         return found
@@ -82,13 +94,13 @@ class Person:
         return {name: (len(times), min(times), max(times)) for name, times in seen.items()}
 
     def events(self) -> list[str]:
-        return sorted(one.message.id for one in self.told() if one.message.event is not None)
+        return sorted(t.message.id for t in self.told() if t.message.event is not None and not t.erased)
 
     def messages(self) -> set[str]:
         return {one.message.id for one in self.told()}
 
 
-Story = list[Told | Removed | Person]
+Story = list[Told | Removed | Kept | Person]
 
 
 class World:
@@ -127,7 +139,7 @@ class World:
             named = [p for p in among if any(i in p.identifiers() for i in claims)]
             if fits(named, claims, message.timestamp, rules):
                 break
-            claims.pop()
+            claims.remove(lowest(named, claims, rules))
         else:
             return
         person = self._join(named, among) if named else self._new(claims[0].collection, among)
@@ -158,7 +170,7 @@ class World:
     def unmerge(self, born: int, rules: Rules, *, forever: bool) -> None:
         """Tell again what happened since somebody joined, with the two kept apart."""
         root = next(p for p in self.people if born in {one.born for one in p.people()})
-        today = set(root.identifiers())
+        today = root.identifiers()
         cast: list[Person] = []
         since: Story = []
         survivor = self._take_apart(root, born, cast, since)
@@ -166,6 +178,8 @@ class World:
         absorbed.apart.add(survivor)
         next(p for p in cast if p.born == survivor).apart.add(born)
         for one in since:
+            if isinstance(one, Kept) or (isinstance(one, Told) and one.erased):
+                continue
             if isinstance(one, Removed):
                 leave(cast, {one.identifier})
             elif isinstance(one, Person):
@@ -179,14 +193,17 @@ class World:
         self.people.remove(root)
         self.people += cast
         for person in cast:
-            person.story += [Removed(identifier) for identifier in set(person.identifiers()) - today]
+            person.story += [Removed(identifier) for identifier in set(person.identifiers()) - set(today)]
+        there = {identifier for person in cast for identifier in person.identifiers()}
+        eldest = next(p for p in cast if survivor in _all(p))
+        eldest.story += [Kept(identifier, at) for identifier, at in today.items() if identifier not in there]
         one_side, other_side = (next(p for p in cast if b in {q.born for q in p.people()}) for b in (survivor, born))
         for person in [*one_side.people(), *other_side.people()]:
             person.apart -= {survivor, born}
         if forever:
-            for one, other in ((one_side, other_side), (other_side, one_side)):
-                for person in one.people():
-                    person.apart |= _all(other)
+            for one, other in ((survivor, born), (born, survivor)):
+                person = next(q for p in cast for q in p.people() if q.born == one)
+                person.apart.add(other)
 
     def _take_apart(
         self, person: Person, born: int, cast: list[Person], since: "list[Told | Removed | Person]"
@@ -214,6 +231,8 @@ class World:
         held = set(person.identifiers()) if person else set()
         if person is not None:
             self.people.remove(person)
+            for one in (one for other in self.people for one in other.told()):
+                one.erased |= person.collection == USERS and one.message.id in person.messages()
         if suppress:
             self.suppressed |= held | {identifier}
 
@@ -257,15 +276,30 @@ def leave(people: Iterable[Person], identifiers: set[Identifier]) -> None:
         person.story += [Removed(identifier) for identifier in identifiers & set(person.identifiers())]
 
 
+def lowest(named: Sequence[Person], claims: Sequence[Identifier], rules: Rules) -> Identifier:
+    """Return the claim that is dropped: the last, of those that name people who must stay apart if there are some."""
+    apart = [p for p in named for q in named if p is not q and are_apart(p, q)] if within_caps(named, rules) else []
+    return next((i for i in reversed(claims) if any(i in p.identifiers() for p in apart)), claims[-1])
+
+
+def are_apart(one: Person, other: Person) -> bool:
+    return bool(one.everyone_apart() & _all(other) or other.everyone_apart() & _all(one))
+
+
+def within_caps(named: Sequence[Person], rules: Rules) -> bool:
+    """Say whether these people together merged no more often and hold no more identifiers than they may."""
+    merges = sum(sum(1 for _ in p.people()) for p in named) - 1
+    return len(named) < 2 or (
+        merges <= rules.max_merges and sum(len(p.identifiers()) for p in named) <= rules.max_identifiers
+    )
+
+
 def fits(named: Sequence[Person], claims: Iterable[Identifier], at: int, rules: Rules) -> bool:
     """Say whether these people and these identifiers may be one person."""
-    if len(named) > 1:
-        if sum(sum(1 for _ in p.people()) for p in named) - 1 > rules.max_merges:
-            return False
-        if sum(len(p.identifiers()) for p in named) > rules.max_identifiers:
-            return False
-        if any(p is not q and p.everyone_apart() & _all(q) for p in named for q in named):
-            return False
+    if not within_caps(named, rules):
+        return False
+    if any(p is not q and p.everyone_apart() & _all(q) for p in named for q in named):
+        return False
     parts = [p.identifiers() for p in named]
     union: dict[Identifier, int] = {i: t for part in reversed(parts) for i, t in part.items()}
     fresh = [i for i in claims if i not in union]

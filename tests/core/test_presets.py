@@ -94,6 +94,17 @@ def test_profile_link_remembers_the_anonymous_profile_and_always_begins_anew() -
     ]
 
 
+def test_each_logout_of_a_device_begins_a_new_profile_that_has_it() -> None:
+    space = Space("mparticle/default")
+    assert [space.call("ios.id:phone"), space.logout("ios.id:phone"), space.logout("ios.id:phone")] == [
+        "P1",
+        "P2",
+        "P3",
+    ]
+    assert (space.held("P1"), space.held("P3")) == (set(), {"phone"})
+    assert space.call("ios.id:phone") == "P3"
+
+
 def test_a_known_profile_is_not_found_by_its_device() -> None:
     space = Space("mparticle/default")
     assert space.call("user_id:bob", "ios.id:phone") == "P1"

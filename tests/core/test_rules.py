@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from mien.core.message import Identifier
-from mien.core.rules import Contradiction, Login, Rules, TypeRule
+from mien.core.rules import Contradiction, Login, Logout, Rules, TypeRule
 from tests.factories import user
 
 KEY = TypeRule(limit=1, priority=1, unique=True, login=True, immutable=True)
@@ -24,7 +24,8 @@ def test_an_immutable_type_must_be_unique_and_log_in_and_be_set_once() -> None:
 
 
 def test_what_finds_known_profiles_ranks_before_what_does_not() -> None:
-    assert set(paths(Rules(types={"k": KEY, "card": TypeRule(priority=1)}))) == {"types.card.priority"}
+    assert set(paths(Rules(types={"k": KEY, "card": TypeRule(priority=0)}))) == {"types.card.priority"}
+    assert paths(Rules(types={"k": KEY, "group_id": TypeRule(priority=1)})) == [], "they may be of two collections"
     assert paths(Rules(types={"k": replace(KEY, priority=4)})) == ["other.priority", "other.priority"]
     assert paths(Rules(types={"k": replace(KEY, priority=4)}, auto_add=False)) == []
 
@@ -34,6 +35,7 @@ def test_profiles_cannot_be_kept_apart_and_merged() -> None:
     assert paths(Rules(types={"u": login}, on_login=Login.ISOLATE)) == ["on_login"]
     assert paths(Rules(types={"u": login}, on_login=Login.ISOLATE, merge=False)) == []
     assert paths(Rules(on_login=Login.LINK, merge=False)) == ["on_login"]
+    assert paths(Rules(on_logout=Logout.NEW)) == ["on_logout"]
 
 
 def test_a_pattern_must_compile_in_linear_time() -> None:

@@ -1,6 +1,8 @@
 """Forgetting is complete, leaves a proof, and keeps people from coming back."""
 
+from mien.core.fold import Policy
 from mien.core.message import ACCOUNTS, Identifier, Kind, identifier_key
+from mien.core.rules import Rules, TypeRule
 from mien.services.forget import forget, unsuppress
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
@@ -27,7 +29,9 @@ def people(store: SqlStore) -> None:
     take_in(store, message(U1, id="m2", traits={"name": "jane"}))
     take_in(store, message(U1, A1, user("email", "jane@x.c"), id="m3"))
     take_in(store, message(U1, user("card", "null"), id="m4"))
-    take_in(store, message(U1, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m5"))
+    about = {"context": b'{"ip":"jane-ip"}', "properties": b'{"by":"jane"}'}
+    take_in(store, message(U1, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m5", **about))
+    take_in(store, message(U1, group, event="Paid", id="m7", **about))
     take_in(store, message(U2, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m6", traits={"plan": "pro"}))
 
 
@@ -41,7 +45,7 @@ def test_no_table_holds_the_person_and_the_others_are_as_they_were(store: SqlSto
     assert "browser-1" not in left
     for table in ("profiles", "messages", "identifiers", "links", "history"):
         assert jane not in {row[0] for row in store.db.rows(f"SELECT profile_id FROM {table}")}
-    assert proof.erased == (2, 5, 5, 1, 1, 1), "profiles, identifiers, messages, links, history, discards"
+    assert proof.erased == (2, 5, 6, 1, 1, 1), "profiles, identifiers, messages, links, history, discards"
     assert proof.suppressed == 3
     other = store.owner("acme", U2)
     assert other is not None
@@ -129,3 +133,21 @@ def test_an_unmerged_profile_leaves_no_trace_in_the_other(store: SqlStore) -> No
     assert SECRET not in everything(store)
     assert store.owner("acme", U2) == head.id
     assert store.events(head, EventQuery()) == []
+
+
+def test_who_was_known_in_another_case_does_not_come_back_in_todays(store: SqlStore) -> None:
+    """Case was not folded when the address came; it is now."""
+    strict = space(policy=Policy(rules=Rules(other=TypeRule())))
+    take_in(store, message(U1, user("email", "Jane@X.c")), tenant=strict)
+    gone(store)
+    take_in(store, message(user("email", "JANE@x.c")))
+    assert store.owner("acme", user("email", "jane@x.c")) is None
+
+
+def test_an_account_that_is_forgotten_leaves_its_members(store: SqlStore) -> None:
+    people(store)
+    gone(store, Identifier(ACCOUNTS, "group_id", "g1"))
+    head = store.head(store.owner("acme", U1) or 0)
+    assert head is not None
+    assert [event.message for event in store.events(head, EventQuery())] == ["m7", "m1"]
+    assert store.links("acme", head, beyond=None, limit=10) == []

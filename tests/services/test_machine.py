@@ -147,7 +147,9 @@ class Machine(RuleBasedStateMachine):
     def unmerge(self, data: st.DataObject, forever: bool) -> None:
         born = data.draw(st.sampled_from(sorted(self.world.absorbed())))
         absorbed = self.profile_born_as(born)
+        held = sorted(name for profile in self.everybody() for name in profile.names())
         unmerge(self.store, self.space, absorbed, forever=forever, now=next(self.clock), ids=self.ids)
+        assert sorted(name for profile in self.everybody() for name in profile.names()) == held
         self.world.unmerge(born, unlimited(POLICIES[self.policy].rules), forever=forever)
 
     def profile_born_as(self, born: int) -> int:

@@ -221,13 +221,13 @@ def _began_with(store: SqlStore, profile: int, name: Identifier) -> bool:
 
 
 def test_an_identifier_came_by_the_message_that_named_it_for_who_holds_it(store: SqlStore) -> None:
-    """What named both brings nothing more to the one than what named it alone."""
+    """Both named it; it is with the one that the first of them went to."""
     new = user("user_id", "u")
     first, second = message(A, B, new), message(B, new)
     take(store, message(A), message(B), message(A, B), first, second)
     undo(store, profile_of(store, A).members[0])
-    assert held(store, B) == {"b", "u"}
-    assert profile_of(store, B).identifiers["user_id", "u"].message == second.id
+    assert (held(store, A), held(store, B)) == ({"a", "u"}, {"b"})
+    assert profile_of(store, A).identifiers["user_id", "u"].message == first.id
 
 
 def test_what_was_removed_is_known_to_the_next_unmerge(store: SqlStore) -> None:
@@ -281,3 +281,20 @@ def test_what_went_to_the_one_that_absorbed_both_is_not_held_twice(store: SqlSto
     assert held(store, A) == {"a", "c", "1"}
     assert held(store, B) == {"b"}
     assert store.owner("acme", card) == store.owner("acme", A)
+
+
+def test_what_a_message_brought_beside_the_two_is_not_lost(store: SqlStore) -> None:
+    """It named both and somebody new, and somebody else: these stay with the one that the message goes to."""
+    new = user("user_id", "new")
+    take(store, message(A), message(B), message(C), message(A, B), message(A, B, C, new))
+    names = held(store, A)
+    undo(store, next(m for m in profile_of(store, A).members if _began_with(store, m, B)))
+    assert (held(store, A), held(store, B)) == ({"a", "c", "new"}, {"b"})
+    assert held(store, A) | held(store, B) == names
+
+
+def test_for_ever_apart_a_message_of_both_still_brings_what_is_new(store: SqlStore) -> None:
+    take(store, message(A), message(B), message(A, B))
+    undo(store, profile_of(store, A).members[0], forever=True)
+    take(store, message(A, B, user("user_id", "new")))
+    assert held(store, A) == {"a", "new"}

@@ -81,7 +81,8 @@ def end(space: SpaceName, identifier: Named, collection: Collection = USERS, sto
 
 
 def _names(collection: str, identifier: str) -> list[Identifier]:
+    """Return whom is meant, exactly as written: what cannot be undone does not try other spellings."""
     names = lookups(collection, identifier)
     if not names:
         raise Invalid("An identifier is written type:value, such as user_id:1234.")
-    return names
+    return names[:1]

@@ -22,7 +22,16 @@ REFUSED = {
 
 
 def sentence(collection: str, event: Event) -> str:
-    """Return what happened as a sentence."""
+    """Return what happened as a sentence, which nothing in it can make into more than text."""
+    return _plain(_sentence(collection, event))
+
+
+def _plain(text: str) -> str:
+    """Return text without what a terminal would obey: identifiers are what clients sent."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _sentence(collection: str, event: Event) -> str:
     match event:
         case Stamp():
             return f"It was made, by message {event.message} of source {event.source}."
@@ -60,7 +69,7 @@ def _merge(collection: str, merge: Merge) -> str:
     by = f"message {merge.message} of source {merge.source}"
     text = f"{young} became one with {old}, the older: {by} named {_listed(bridges)}."
     if merge.refused:
-        text += f" Passed over: {_listed([f'{named(i)} ({reason})' for i, reason in merge.refused])}."
+        text += f" Passed over: {_listed([f'one {kind} ({reason})' for kind, reason in merge.refused])}."
     return text
 
 
@@ -92,8 +101,8 @@ def _note(collection: str, note: Note, value: str | None) -> str:
 def why(origins: Sequence[Origin], merges: Sequence[Merge], collection: str) -> Iterator[str]:
     """Yield why the identifiers of a profile are one person's, a sentence for each."""
     for origin in origins:
-        yield f"{named(origin.identifier)} came {_with(origin)}."
+        yield _plain(f"{named(origin.identifier)} came {_with(origin)}.")
     if not merges:
         yield "No other profile became one with it."
     for merge in merges:
-        yield _merge(collection, merge)
+        yield _plain(_merge(collection, merge))

@@ -44,8 +44,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 class Entry(NamedTuple):
     """A message as it is kept with a profile, the `serial`-th it took in.
 
-    With it are kept the identifiers that named the profile, those that were refused, the profiles that became one
-    with it because of this message, and the profile of the other collection that it was linked with, and its era.
+    With it are kept the identifiers that named the profile, those that were refused, and the profiles that became one
+    with it because of this message. `twin` is the profile of another collection that keeps it too, and its era.
     """
 
     profile: int
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
     refused: tuple[Refusal, ...] = ()
     absorbed: tuple[int, ...] = ()
     serial: int = 0
-    linked: tuple[int, int] | None = None
+    twin: tuple[int, int] | None = None
 
 
 class Link(NamedTuple):
@@ -158,8 +158,8 @@ def take(desk: Desk, message: Message) -> list[Entry]:
     ]
     if not entries:
         return _drop(desk, message, Loss.NOBODY)
-    if message.kind == Kind.GROUP and len(entries) > 1:
-        entries = _linked(desk, entries)
+    if len(entries) > 1:
+        entries = _twins(desk, entries)
     desk.entries += entries
     return entries
 
@@ -175,18 +175,18 @@ def _drop(desk: Desk, message: Message, reason: Loss) -> list[Entry]:
     return []
 
 
-def _linked(desk: Desk, entries: Sequence[Entry]) -> list[Entry]:
-    """Link the two profiles of a message, from both sides."""
+def _twins(desk: Desk, entries: Sequence[Entry]) -> list[Entry]:
+    """Let two profiles that keep a message know of each other; a group message links them, from both sides."""
     one, other = (desk.profiles[entry.profile] for entry in entries)
-    link(desk, one.id, (other.id, other.era), entries[0].message.timestamp)
-    return [entries[0]._replace(linked=(other.id, other.era)), entries[1]._replace(linked=(one.id, one.era))]
+    if entries[0].message.kind == Kind.GROUP:
+        link(desk, one.id, (other.id, other.era), entries[0].message.timestamp)
+    return [entries[0]._replace(twin=(other.id, other.era)), entries[1]._replace(twin=(one.id, one.era))]
 
 
-def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> int:
-    """Link a profile with one of another collection, of which id and era are enough; return the profile's era."""
+def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> None:
+    """Link a profile with one of another collection, of which id and era are enough."""
     era = desk.profiles[profile].era
     desk.links += [Link(profile, era, *linked, at), Link(*linked, profile, era, at)]
-    return era
 
 
 def _by_collection(identifiers: Iterable[Identifier]) -> dict[str, list[Identifier]]:
@@ -238,7 +238,7 @@ def _account(desk: Desk, survivor: Profile, absorbed: Profile, message: Message,
         message=message.id,
         source=message.source,
         named=tuple((i, desk.owners[i]) for i in resolution.claimed if i in desk.owners),
-        refused=tuple((i, str(reason)) for i, reason, _ in resolution.refused),
+        refused=tuple((i.type, str(reason)) for i, reason, _ in resolution.refused),
     )
 
 

@@ -99,11 +99,11 @@ def resolve(
     """
     claims, refused = screen(identifiers, rules)
     decide = _merge if rules.merge else _pick
-    return decide(_Case(claims, refused, owners, rules, at, new_id, leaving))
+    return decide(_Case(claims, refused, owners, rules, at, new_id, leaving, {}))
 
 
 class _Case(NamedTuple):
-    """What is to be decided; `refused` grows meanwhile."""
+    """What is to be decided; `claims` shrink and `refused` grow meanwhile."""
 
     claims: list[Identifier]
     refused: list[Refusal]
@@ -112,6 +112,16 @@ class _Case(NamedTuple):
     at: int
     new_id: int
     leaving: bool
+    grouped: dict[int, dict[str, dict[str, int]]]
+
+    def times(self, owner: Owner, kind: str) -> Mapping[str, int]:
+        """Return the values of a type that a profile holds, each with when it came."""
+        by_type = self.grouped.get(owner.id)
+        if by_type is None:
+            by_type = self.grouped[owner.id] = {}
+            for (held, value), how in owner.identifiers.items():
+                by_type.setdefault(held, {})[value] = how.at
+        return by_type.get(kind, {})
 
     def guarded(self) -> frozenset[int]:
         """Return the profiles that this message may not find."""
@@ -120,9 +130,15 @@ class _Case(NamedTuple):
         named = {self.owners[i].id: self.owners[i] for i in self.claims if i in self.owners}
         return frozenset(owner.id for owner in named.values() if _is_guarded(owner, self.claims, self.rules))
 
-    def drop_last(self, reason: Reason, kind: str = "") -> None:
-        """Refuse the lowest ranking claim."""
-        self.refused.append(Refusal(self.claims.pop(), reason, kind))
+    def drop(self, misfit: "_Misfit") -> None:
+        """Refuse the lowest ranking claim, of those that name certain profiles where these are the trouble."""
+        place = len(self.claims) - 1
+        while misfit.among and self._owner(self.claims[place]) not in misfit.among:
+            place -= 1
+        self.refused.append(Refusal(self.claims.pop(place), misfit.reason, misfit.type))
+
+    def _owner(self, claim: Identifier) -> int | None:
+        return self.owners[claim].id if claim in self.owners else None
 
 
 def screen(identifiers: Iterable[Identifier], rules: Rules) -> tuple[list[Identifier], list[Refusal]]:
@@ -166,54 +182,77 @@ def _merge(case: _Case) -> Resolution:
         guarded = case.guarded()
         named = {case.owners[i].id: case.owners[i] for i in case.claims if i in case.owners}
         known = sorted((o for o in named.values() if o.id not in guarded), key=lambda o: o.id)
-        misfit = _misfit(case, known)
+        misfit = _misfit(case, known, guarded)
         if misfit is None:
-            survivor, *absorbed = [owner.id for owner in known] or [case.new_id]
-            claimed, taken = _within_cap(case, known, guarded)
-            return Resolution(
-                survivor=survivor,
-                absorbed=tuple(absorbed),
-                claimed=tuple(claimed),
-                refused=tuple(case.refused),
-                taken=taken,
-            )
-        case.drop_last(*misfit)
+            return _joined(case, known, guarded)
+        case.drop(misfit)
     return Resolution(refused=tuple(case.refused))
 
 
-def _misfit(case: _Case, known: Sequence[Owner]) -> tuple[Reason, str] | None:
-    """Say which rule the union of these profiles and identifiers would break, if any, and for which type."""
-    rules, ours = case.rules, {owner.id for owner in known}
-    new = [i for i in case.claims if i not in case.owners or case.owners[i].id not in ours]
+def _joined(case: _Case, known: Sequence[Owner], guarded: frozenset[int]) -> Resolution:
+    """Return the resolution in which these profiles are one."""
+    claimed, taken = _within_cap(case, known, guarded)
+    if not known and not claimed:
+        return Resolution(refused=tuple(case.refused))
+    survivor, *absorbed = [owner.id for owner in known] or [case.new_id]
+    return Resolution(
+        survivor=survivor,
+        absorbed=tuple(absorbed),
+        claimed=tuple(claimed),
+        refused=tuple(case.refused),
+        taken=taken,
+    )
+
+
+class _Misfit(NamedTuple):
+    """Why these cannot be one: the rule, the type whose limit it is, the profiles that are the trouble."""
+
+    reason: Reason
+    type: str = ""
+    among: frozenset[int] = frozenset()
+
+
+def _misfit(case: _Case, known: Sequence[Owner], guarded: frozenset[int]) -> _Misfit | None:
+    """Say which rule the union of these profiles and identifiers would break, if any."""
+    rules = case.rules
     if len(known) > 1:
         if sum(len(owner.members) for owner in known) + len(known) - 1 > rules.max_merges:
-            return Reason.MERGE_LIMIT, ""
+            return _Misfit(Reason.MERGE_LIMIT)
         if sum(len(owner.identifiers) for owner in known) > rules.max_identifiers:
-            return Reason.MAPPING_LIMIT, ""
-        if _are_kept_apart(known):
-            return Reason.KEPT_APART, ""
+            return _Misfit(Reason.MAPPING_LIMIT)
+        apart = _kept_apart(known)
+        if apart:
+            return _Misfit(Reason.KEPT_APART, among=apart)
+    new = [i for i in case.claims if _would_be_new(case, i, guarded)]
     kinds = {identifier.type for identifier in new}
     if len(known) > 1:
         kinds.update(kind for owner in known for kind, _ in owner.identifiers)
     for kind in sorted(kinds):
         added = {i.value: case.at for i in new if i.type == kind}
-        reason = _over_limit(rules, kind, added, known)
+        reason = _over_limit(rules.of(kind), added, [case.times(owner, kind) for owner in known])
         if reason is not None:
-            return reason, kind
+            return _Misfit(reason, kind)
     return None
 
 
-def _are_kept_apart(known: Sequence[Owner]) -> bool:
-    """Say whether some of these profiles must never become one."""
-    return any(
-        theirs in (other.id, *other.members) for owner in known for _, theirs in owner.apart for other in known
-    )
+def _would_be_new(case: _Case, identifier: Identifier, guarded: frozenset[int]) -> bool:
+    owner = case.owners.get(identifier)
+    if owner is None:
+        return True
+    return owner.id in guarded and _leaves_guarded(case.rules.of(identifier.type))
 
 
-def _over_limit(rules: Rules, kind: str, added: Mapping[str, int], known: Sequence[Owner]) -> Reason | None:
+def _kept_apart(known: Sequence[Owner]) -> frozenset[int]:
+    """Return those of these profiles that must never become one with another of them."""
+    if not any(owner.apart for owner in known):
+        return frozenset()
+    holders = {i: owner.id for owner in known for i in (owner.id, *owner.members)}
+    pairs = [(owner.id, holders[theirs]) for owner in known for _, theirs in owner.apart if theirs in holders]
+    return frozenset(party for pair in pairs for party in pair)
+
+
+def _over_limit(rule: TypeRule, added: Mapping[str, int], apart: Sequence[Mapping[str, int]]) -> Reason | None:
     """Say whether a profile made of these would hold more values of a type than it may."""
-    rule = rules.of(kind)
-    apart = [{v: held.at for (t, v), held in owner.identifiers.items() if t == kind} for owner in known]
     union = added.items() | {x for times in apart for x in times.items()}
     fullest = most_within([time for _, time in union], rule.period)
     # Rules may have been tightened: what a profile holds already is no reason to refuse what does not add to it.
@@ -275,6 +314,8 @@ def _pick(case: _Case) -> Resolution:
     if chosen is not None and _logs_in_beside(case, chosen):
         beside, chosen = chosen, None
     claimed, taken = _gather(case, chosen, guarded)
+    if chosen is None and not claimed:
+        return Resolution(refused=tuple(case.refused))
     return Resolution(
         survivor=chosen.id if chosen is not None else case.new_id,
         claimed=tuple(claimed),
@@ -334,10 +375,11 @@ def _gather(
 def _goes_over(case: _Case, identifier: Identifier, owner: Owner, guarded: frozenset[int], *, logs_in: bool) -> bool:
     """Say whether an identifier leaves the profile that holds it for the one that was chosen.
 
-    A unique one does; a device leaves an anonymous profile, too, when somebody logs in who takes it along.
+    A unique one does; a device leaves an anonymous profile, too, when somebody logs in who takes it along, or logs
+    out to begin anew.
     """
     rule = case.rules.of(identifier.type)
-    if owner.id in guarded:
+    if owner.id in guarded or (case.leaving and case.rules.on_logout is Logout.NEW):
         return _leaves_guarded(rule)
     if rule.unique:
         return not rule.immutable

@@ -140,6 +140,8 @@ class Rules(Struct, frozen=True, kw_only=True):
         yield from self._contradictions_in_ranking()
         if self.merge and self.on_login is not Login.CONVERT:
             yield Contradiction(("on_login",), f"`{self.on_login}` keeps profiles apart that `merge: true` makes one")
+        if self.merge and self.on_logout is Logout.NEW:
+            yield Contradiction(("on_logout",), "`new` keeps profiles apart that `merge: true` makes one")
         if self.on_login is not Login.CONVERT and not self._types_that("login"):
             yield Contradiction(("on_login",), f"`{self.on_login}` needs a type with `login: true`")
 
@@ -152,9 +154,9 @@ class Rules(Struct, frozen=True, kw_only=True):
         for behave in ("immutable", "login"):
             last = max((self.types[name].priority for name in self._types_that(behave)), default=None)
             for name, rule in others:
-                if last is not None and not getattr(rule, behave) and rule.priority <= last:
+                if last is not None and not getattr(rule, behave) and rule.priority < last:
                     where = (name,) if name == "other" else ("types", name)
-                    yield Contradiction((*where, "priority"), f"must be above {last}: `{behave}` types rank first")
+                    yield Contradiction((*where, "priority"), f"must be {last} or more: `{behave}` types rank first")
 
 
 def _contradictions_of(rule: TypeRule) -> Iterator[Contradiction]:

@@ -76,7 +76,7 @@ class Merge(NamedTuple):
     """How two profiles became one: the account of it, with which it can be undone.
 
     `serial` is how many messages the survivor had taken in before. `named` are the identifiers of the message that
-    named profiles, with the profile each named; `refused` were passed over.
+    named profiles, with the profile each named; `refused` are the types of those passed over, and why.
     """
 
     survivor: int
@@ -86,7 +86,7 @@ class Merge(NamedTuple):
     message: str
     source: str
     named: tuple[tuple[Identifier, int], ...]
-    refused: tuple[tuple[Identifier, str], ...]
+    refused: tuple[tuple[str, str], ...]
 
 
 class Unmerge(NamedTuple):

@@ -30,27 +30,25 @@ class Family(Struct, frozen=True, kw_only=True):
     entries: Sequence[Entry]
 
 
-class Relinked(NamedTuple):
-    """A message that is kept with a profile of another collection, too, and what that is linked with from now on."""
+class Twin(NamedTuple):
+    """A message that is kept with a profile of another collection, too, and who its twin is from now on."""
 
     kept_with: int
     message: Message
-    linked: tuple[int, int]
+    twin: tuple[int, int]
 
 
 class Split(Struct, frozen=True, kw_only=True):
     """What undoing a merge changes, beside the outcome of telling it again.
 
-    `merge` is what was undone, and `came` are the profiles that hold the two from now on. `freed` are identifiers
-    that nobody owns any more. `unkept` are the keys of traits that were set since by messages no longer kept: they
-    are as they were at the merge.
+    `merge` is what was undone, and `came` are the profiles that hold the two from now on. `unkept` are the keys of
+    traits that were set since by messages no longer kept: they are as they were at the merge.
     """
 
     outcome: Outcome
-    relinked: Sequence[Relinked]
+    twins: Sequence[Twin]
     merge: Merge
     came: tuple[int, int]
-    freed: Sequence[Identifier]
     unkept: Sequence[str]
 
 
@@ -64,8 +62,9 @@ def unmerge(family: Family, policy: Policy, *, ids: Iterator[int], forever: bool
     telling = _Telling(_begin(family, policy, ids), family)
     telling.tell()
     _strip(telling.desk, family)
+    _keep_rest(telling.desk, family)
     _keep_apart(telling.desk, family, forever=forever)
-    return _split(telling.desk, family, telling.relinked)
+    return _split(telling.desk, family, telling.twins)
 
 
 class _Telling:
@@ -74,7 +73,7 @@ class _Telling:
     def __init__(self, desk: Desk, family: Family) -> None:
         self.desk = desk
         self._family = family
-        self.relinked: list[Relinked] = []
+        self.twins: list[Twin] = []
         # Who absorbed the two together is there from then on: it may hold what had left them.
         self._joined = {p.id: p for p in (*family.joined, *family.before[2:])}
         # Those of a profile that was absorbed come before the absorbing one's.
@@ -141,11 +140,16 @@ class _Telling:
             return 1
         told = take(self.desk, replace(entry.message, identifiers=entry.claimed))
         for one in told:
-            if entry.linked is not None:
-                era = link(self.desk, one.profile, entry.linked, entry.message.timestamp)
-                self.relinked.append(Relinked(entry.linked[0], entry.message, (one.profile, era)))
-            self.desk.entries[-1] = one._replace(linked=entry.linked, refused=entry.refused)
+            if entry.twin is not None:
+                self._tell_twin(one.profile, entry.twin, entry.message)
+            self.desk.entries[-1] = one._replace(twin=entry.twin, refused=entry.refused)
         return len(told)
+
+    def _tell_twin(self, profile: int, twin: tuple[int, int], message: Message) -> None:
+        """Let the profile that keeps the message, too, know with whom; a group message links the two."""
+        self.twins.append(Twin(twin[0], message, (profile, self.desk.profiles[profile].era)))
+        if message.kind == Kind.GROUP:
+            link(self.desk, profile, twin, message.timestamp)
 
 
 def _is_since(left: Note, before: Sequence[Profile]) -> bool:
@@ -229,8 +233,17 @@ def _strip(desk: Desk, family: Family) -> None:
         desk.profiles[profile.id] = replace(profile, identifiers=rest)
 
 
+def _keep_rest(desk: Desk, family: Family) -> None:
+    """Leave identifiers that came since by messages no longer kept with the survivor: nobody else is to get them."""
+    collection, still = family.today.collection, family.today.identifiers
+    rest = {pair: held for pair, held in still.items() if Identifier(collection, *pair) not in desk.owners}
+    holder = desk.profiles[_holder(desk.profiles, family.merge.survivor)]
+    desk.profiles[holder.id] = replace(holder, identifiers={**holder.identifiers, **rest})
+    desk.owners.update({Identifier(collection, *pair): holder.id for pair in rest})
+
+
 def _keep_apart(desk: Desk, family: Family, *, forever: bool) -> None:
-    """Say who must never become one: the two no longer, or all of one with all of the other; and who had to since."""
+    """Say who must never become one: the two no longer, or for ever; and who was told so since."""
     pairs = _pairs(family)
     desk.absorptions = [
         Absorption(merge, replace(before, apart=before.apart - pairs)) for merge, before in desk.absorptions
@@ -239,14 +252,19 @@ def _keep_apart(desk: Desk, family: Family, *, forever: bool) -> None:
         desk.profiles[profile.id] = replace(profile, apart=profile.apart - pairs)
     since = family.today.apart.difference(*(p.apart for p in (*family.before, *family.joined)))
     if forever:
-        one, other = (desk.profiles[_holder(desk.profiles, member)] for member, _ in pairs)
-        since |= {pair for a in one.ids for b in other.ids for pair in ((a, b), (b, a))}
+        since |= pairs
     for profile in [p for p in desk.profiles.values() if p.merged_into is None]:
         ours = {pair for pair in since if pair[0] in profile.ids}
         desk.profiles[profile.id] = replace(profile, apart=profile.apart | ours)
 
 
-def _split(desk: Desk, family: Family, relinked: Sequence[Relinked]) -> Split:
+def _between(merge: Merge) -> Merge:
+    """Return the account without the identifiers of others that the same message made part of it."""
+    pair = {merge.survivor, merge.absorbed}
+    return merge._replace(named=tuple((i, owner) for i, owner in merge.named if owner in pair))
+
+
+def _split(desk: Desk, family: Family, twins: Sequence[Twin]) -> Split:
     """Compare what came out with what the store holds: all names find the profile of today."""
     today = family.today
     stored = set(today.names())
@@ -262,9 +280,8 @@ def _split(desk: Desk, family: Family, relinked: Sequence[Relinked]) -> Split:
     told = {trait.write for p in desk.profiles.values() for trait in p.traits.values()}
     return Split(
         outcome=outcome,
-        relinked=relinked,
-        merge=family.merge,
+        twins=twins,
+        merge=_between(family.merge),
         came=(_holder(desk.profiles, family.merge.survivor), _holder(desk.profiles, family.merge.absorbed)),
-        freed=[i for i in stored if i not in desk.owners],
         unkept=sorted(key for key, trait in today.traits.items() if trait.write not in told),
     )

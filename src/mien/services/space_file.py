@@ -18,6 +18,8 @@ _DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d|w|y|seconds?|minutes?|hours?|days?
 _UNITS = {"s": DAY // 86_400, "m": DAY // 1440, "h": DAY // 24, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 _PERIODS = {"daily": DAY, "weekly": 7 * DAY, "monthly": 30 * DAY, "annually": 365 * DAY, "ever": None}
 LONGEST = 1000 * 365 * DAY
+MOST_MEMBERS = 10_000
+"""A profile is written whole: neither merges nor identifiers may go beyond this."""
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -38,8 +40,8 @@ class _IdentityFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     types: dict[str, _TypeFile] = {}
     other: _TypeFile = field(default_factory=_TypeFile)
     auto_add: bool | None = None
-    max_merges: Count | None = None
-    max_identifiers: Count | None = None
+    max_merges: Annotated[int, Meta(ge=0, le=MOST_MEMBERS)] | None = None
+    max_identifiers: Annotated[int, Meta(ge=1, le=MOST_MEMBERS)] | None = None
     nobody: list[str] | None = None
     merge: bool | None = None
     on_login: Login | None = None
@@ -132,10 +134,11 @@ def _type_name(text: str) -> str:
 
 def _type_rule(given: _TypeFile, base: TypeRule) -> TypeRule:
     rule = replace(base, **_given(given, ("limit", "priority", "unique", "login", "immutable", "fold_case")))
+    blocked = base.blocked if given.blocked is None else frozenset(given.blocked)
     return replace(
         rule,
         period=base.period if given.period is None else _period(given.period),
-        blocked=base.blocked if given.blocked is None else frozenset(given.blocked),
+        blocked=frozenset(value.lower() for value in blocked) if rule.fold_case else blocked,
         patterns=base.patterns if given.blocked_patterns is None else _patterns(given.blocked_patterns),
     )
 

@@ -200,8 +200,10 @@ class Unit(Protocol):
     def free(self, profile: Profile, identifiers: Iterable[Identifier]) -> None:
         """Let nobody own these identifiers of a profile any more. Raise Contended when it does not own them."""
 
-    def erase(self, space: str, profiles: Iterable[Profile]) -> Erased:
+    def erase(self, space: str, profiles: Iterable[Profile], *, twins: bool = False) -> Erased:
         """Delete profiles, those they absorbed, and everything kept under them; return how much that was.
+
+        With `twins`, also their messages as profiles of another collection keep them.
 
         Raise Contended when one changed since it was read.
         """

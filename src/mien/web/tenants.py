@@ -9,8 +9,8 @@ import structlog
 from msgspec import Struct
 
 from mien.core.space import Credential, Source, Space
-from mien.errors import CredentialRefused, MienError, Unavailable
-from mien.logs import Trouble
+from mien.errors import CredentialRefused, Unavailable
+from mien.logs import Trouble, trace
 from mien.services.secrets import digest
 from mien.services.spaces import Catalog, read_catalog
 from mien.store.base import Store
@@ -58,8 +58,8 @@ class Tenants:
                 trouble.over()
             except Unavailable as error:
                 trouble.met(error)
-            except MienError as error:
-                log.warning("spaces cannot be read; the last known stay", reason=str(error))
+            except Exception as error:  # noqa: BLE001 (without its watcher a revoked secret would live on)
+                log.warning("spaces cannot be read; the last known stay", error=trace(error))
 
     def refresh(self) -> None:
         """Read the catalog again if it has changed."""

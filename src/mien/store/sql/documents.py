@@ -79,7 +79,7 @@ class MessageDocument(Struct, array_like=True):
     traits: dict[str, bytes]
     absorbed: tuple[int, ...] = ()
     serial: int = 0
-    linked: tuple[int, int] | None = None
+    twin: tuple[int, int] | None = None
 
 
 class ProfileDocument(Struct, array_like=True):

@@ -11,6 +11,7 @@ from mien.errors import Contended
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine
 from mien.store.sql.links import SHARED_WITH_OTHERS
+from mien.store.sql.messages import MessageWrites
 from mien.store.sql.profiles import COLUMNS
 
 
@@ -41,20 +42,20 @@ class ErasureReads:
         return [Suppression(*row) for row in rows]
 
 
-class ErasureWrites:
+class ErasureWrites(MessageWrites):
     """Deleting, within a transaction."""
 
     db: Engine
 
-    def erase(self, space: str, profiles: Iterable[Profile]) -> Erased:
+    def erase(self, space: str, profiles: Iterable[Profile], *, twins: bool = False) -> Erased:
         """See Unit."""
         self.db.lock(SHARED_WITH_OTHERS)
         erased = Erased()
         for profile in sorted(profiles, key=lambda p: p.id):
-            erased = erased.plus(self._erase(space, profile))
+            erased = erased.plus(self._erase(space, profile, twins=twins))
         return erased
 
-    def _erase(self, space: str, whole: Profile) -> Erased:
+    def _erase(self, space: str, whole: Profile, *, twins: bool) -> Erased:
         """Delete one profile. Its row goes first, so that whoever changes it meanwhile finds out."""
         gone = self.db.change(
             "DELETE FROM profiles WHERE profile_id = ? AND version = ? AND merged_into IS NULL",
@@ -68,6 +69,8 @@ class ErasureWrites:
             "DELETE FROM identifiers WHERE key = ?", sorted((identifier_key(space, name),) for name in whole.names())
         )
         discards = self._erase_discards_of(space, ids)
+        if twins:
+            self.delete_messages(sorted(place for (i,) in ids for place in self.twins_of(i)))
         self.db.change(
             "DELETE FROM history WHERE (profile_id, at, kind, other_id) IN"
             " (SELECT other_id, at, kind, profile_id FROM history WHERE profile_id = ?)",

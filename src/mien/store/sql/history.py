@@ -15,6 +15,8 @@ from mien.store.sql.messages import MessageWrites
 from mien.store.sql.profiles import COLUMNS, ProfileWrites
 
 MERGE, UNMERGE = "merge", "unmerge"
+MOST_UNMERGES = 50
+"""How many accounts of merges that were undone are kept with a profile: the last."""
 _INSERT = (
     "INSERT INTO history (profile_id, at, kind, other_id, body, before_then) VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (profile_id, at, kind, other_id) DO UPDATE SET body = excluded.body,"
@@ -70,16 +72,15 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
             since=[merge for merge in since if merge != merges[0]],
             before=before,
             joined=self._joined_since(today, before),
-            entries=self._linked_with_those_there(entries),
+            entries=self._with_living_twins(entries),
         )
 
-    def _linked_with_those_there(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return messages without their links to those who were forgotten."""
-        linked = {entry.linked[0] for entry in entries if entry.linked is not None}
-        there = {profile for (profile,) in self.db.among("SELECT profile_id FROM profiles WHERE profile_id", linked)}
+    def _with_living_twins(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return messages without their twins of those who were forgotten."""
+        twins = {entry.twin[0] for entry in entries if entry.twin is not None}
+        there = {profile for (profile,) in self.db.among("SELECT profile_id FROM profiles WHERE profile_id", twins)}
         return [
-            entry if entry.linked is None or entry.linked[0] in there else entry._replace(linked=None)
-            for entry in entries
+            entry if entry.twin is None or entry.twin[0] in there else entry._replace(twin=None) for entry in entries
         ]
 
     def _profile(self, profile: int) -> Profile | None:
@@ -136,6 +137,11 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
         self.db.change(
             _INSERT,
             [(p, unmerge.at, UNMERGE, q, documents.encode(unmerge), None) for p, q in ((one, other), (other, one))],
+        )
+        self.db.change(
+            "DELETE FROM history WHERE profile_id = ? AND kind = ? AND at <"
+            " (SELECT at FROM history WHERE profile_id = ? AND kind = ? ORDER BY at DESC LIMIT 1 OFFSET ?)",
+            [(p, UNMERGE, p, UNMERGE, MOST_UNMERGES - 1) for p in (one, other)],
         )
 
 

@@ -8,14 +8,14 @@ from msgspec.structs import replace
 
 from mien.core.fold import Entry
 from mien.core.message import Message
-from mien.core.unmerge import Relinked
+from mien.core.unmerge import Twin
 from mien.store.base import Event, EventQuery, Head, Place
 from mien.store.sql import documents
 from mien.store.sql.documents import MessageDocument, message_key
 from mien.store.sql.engine import Engine, Row
 
 _FIRST = Place(-(2**63), -(2**63), b"")
-_GROUP = "profile_id = ? AND shown = 0 AND timestamp = ? AND received_order = ? AND key = ?"
+_PLACE = "profile_id = ? AND shown = ? AND timestamp = ? AND received_order = ? AND key = ?"
 _LAST = Place(2**63 - 1, 2**63 - 1, b"\xff" * 17)
 
 
@@ -101,22 +101,30 @@ class MessageWrites:
         entries = [_entry(space, profile, row) for row in rows]
         return sorted((entry for entry in entries if entry.serial > serial), key=lambda entry: entry.serial)
 
+    def twins_of(self, profile: int) -> list[Row]:
+        """Return where other profiles keep messages of a profile, too."""
+        rows = self.db.rows(
+            "SELECT shown, timestamp, received_order, key, body FROM messages WHERE profile_id = ?", (profile,)
+        )
+        found = [(row, documents.read_message(row[-1]).twin) for row in rows]
+        return [(twin[0], *row[:4]) for row, twin in found if twin is not None]
+
     def remove_messages(self, entries: Iterable[Entry]) -> None:
         """Delete messages where they are kept."""
-        self.db.change(
-            "DELETE FROM messages WHERE profile_id = ? AND shown = ? AND timestamp = ? AND received_order = ?"
-            " AND key = ?",
-            [_row(entry)[:5] for entry in entries],
-        )
+        self.delete_messages([(entry.profile, *_place(entry.message)) for entry in entries])
 
-    def relink(self, relinked: Iterable[Relinked]) -> None:
-        """Say of messages that are kept with another profile, too, what that is linked with."""
-        for kept_with, message, linked in relinked:
-            place = (kept_with, message.timestamp, message.order, message_key(message.space, message.id))
-            body = self.db.value(f"SELECT body FROM messages WHERE {_GROUP}", *place)
+    def delete_messages(self, places: Iterable[Row]) -> int:
+        """Delete the messages in these places; return how many there were."""
+        return self.db.change(f"DELETE FROM messages WHERE {_PLACE}", places)
+
+    def write_twins(self, twins: Iterable[Twin]) -> None:
+        """Say of messages that are kept with another profile, too, who their twin is."""
+        for kept_with, message, twin in twins:
+            place = (kept_with, *_place(message))
+            body = self.db.value(f"SELECT body FROM messages WHERE {_PLACE}", *place)
             if body is not None:
-                changed = replace(documents.read_message(body), linked=linked)
-                self.db.change(f"UPDATE messages SET body = ? WHERE {_GROUP}", [(documents.encode(changed), *place)])
+                changed = replace(documents.read_message(body), twin=twin)
+                self.db.change(f"UPDATE messages SET body = ? WHERE {_PLACE}", [(documents.encode(changed), *place)])
 
     def write_messages(self, entries: Iterable[Entry]) -> None:
         """Keep messages with their profiles."""
@@ -134,11 +142,13 @@ class MessageWrites:
             (space, before, limit),
         )
         self.db.change("DELETE FROM seen WHERE key = ?", [(row[-1],) for row in gone])
-        return self.db.change(
-            "DELETE FROM messages WHERE profile_id = ? AND shown = ? AND timestamp = ? AND received_order = ?"
-            " AND key = ?",
-            gone,
-        )
+        return self.delete_messages(gone)
+
+
+def _place(message: Message) -> Row:
+    """Return where a message stands among those of a profile."""
+    shown = int(message.event is not None)
+    return (shown, message.timestamp, message.order, message_key(message.space, message.id))
 
 
 def _row(entry: Entry) -> Row:
@@ -155,14 +165,11 @@ def _row(entry: Entry) -> Row:
         message.traits,
         entry.absorbed,
         entry.serial,
-        entry.linked,
+        entry.twin,
     )
     return (
         entry.profile,
-        int(message.event is not None),
-        message.timestamp,
-        message.order,
-        message_key(message.space, message.id),
+        *_place(message),
         message.space,
         max(message.timestamp, message.received_at),
         None if message.event is None else message.event.encode(),
@@ -203,4 +210,4 @@ def _entry(space: str, profile: int, row: Row) -> Entry:
         properties=d.properties,
         context=d.context,
     )
-    return Entry(profile, message, d.claimed, d.refused, d.absorbed, d.serial, d.linked)
+    return Entry(profile, message, d.claimed, d.refused, d.absorbed, d.serial, d.twin)

@@ -42,10 +42,9 @@ class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
         """See Unit."""
         # Profiles first, as `write` does: two transactions that meet wait, and never for each other.
         self.write_profiles(space, split.outcome)
-        self.free(family.today, split.freed)
         self.unpick(family)
         self._write_what_came(split.outcome)
-        self.relink(split.relinked)
+        self.write_twins(split.twins)
         self.write_unmerge(unmerge)
 
 
