@@ -166,11 +166,12 @@ def take(desk: Desk, message: Message) -> list[Entry]:
 
 def _drop(desk: Desk, message: Message, reason: Loss) -> list[Entry]:
     """Keep nothing of a message but that it is known."""
-    desk.entries.append(Entry(NOBODY, _emptied(message)))
     if reason is Loss.SUPPRESSED:
         # All are counted as one: nothing is to tell when somebody who was forgotten did what.
+        desk.entries.append(Entry(NOBODY, replace(_emptied(message), timestamp=message.received_at)))
         desk.discards.append(_discard(replace(message, id=""), reason, "an identifier in it is suppressed"))
     else:
+        desk.entries.append(Entry(NOBODY, _emptied(message)))
         desk.discards.append(_discard(message, reason, "nothing in it names a profile"))
     return []
 

@@ -462,3 +462,13 @@ def test_whatever_is_sent_each_message_is_taken_or_discarded(
     lost = [d for d in taken.submission.discards if d.reason not in noted and d.reason != "empty_batch"]
     assert len(taken.submission.messages) + len(lost) == len(batch_items)
     msgspec.msgpack.encode(taken.submission)
+
+
+def test_a_message_names_with_fifty_identifiers_at_most() -> None:
+    many = [{"id": f"{n}", "type": f"t{n}", "collection": "users", "encoding": "none"} for n in range(60)]
+    body = {"userId": "u1", "messageId": "m1", "context": {"groupId": "g1", "externalIds": many}}
+    taken = take(read_single(Kind.IDENTIFY, json.dumps(body).encode()), arrival())
+    [message] = taken.submission.messages
+    assert len(message.identifiers) == 50
+    assert {"user_id", "group_id"} <= {identifier.type for identifier in message.identifiers}
+    assert [discard.detail for discard in taken.submission.discards] == ["12 identifiers beyond the first 50"]

@@ -10,6 +10,9 @@ from mien.dialects.segment.names import COLLECTIONS, TYPE
 MAX_ID_LENGTH = 1024
 """Characters in the value of an identifier; a longer one identifies nobody."""
 
+MAX_IDS = 50
+"""Identifiers of one message; each may name a profile that has to be read, so more are not looked at."""
+
 _EXTERNAL_ID_FIELDS = {"id", "type", "collection", "encoding"}
 
 
@@ -23,11 +26,12 @@ def text_of(value: Any) -> str | None:
 
 
 class Found(NamedTuple):
-    """The identifiers in a message, each once; how many were too long, and how many external ids malformed."""
+    """The identifiers in a message, each once; how many were too long or too many, and how many malformed."""
 
     identifiers: tuple[Identifier, ...]
     too_long: int = 0
     malformed: int = 0
+    too_many: int = 0
 
 
 def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any], custom: Iterable[str]) -> Found:
@@ -37,17 +41,19 @@ def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, An
     describe the account, so no identifier of the user is taken out of them.
     """
     found: dict[Identifier, None] = {}
-    too_long = malformed = 0
+    too_long = malformed = too_many = 0
 
     def add(collection: str, name: str, value: Any) -> None:
-        nonlocal too_long
+        nonlocal too_long, too_many
         text = text_of(value)
         if text is None:
             return
         if len(text) > MAX_ID_LENGTH:
             too_long += 1
-        else:
+        elif len(found) < MAX_IDS or Identifier(collection, name, text) in found:
             found[Identifier(collection, name, text)] = None
+        else:
+            too_many += 1
 
     add(USERS, "user_id", item.get("userId"))
     if kind == Kind.ALIAS:
@@ -60,14 +66,14 @@ def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, An
             add(USERS, name, place.get(_camel(name)))
     for name, value in _from_context(context):
         add(USERS, name, value)
+    add(ACCOUNTS, "group_id", item.get("groupId") if kind == Kind.GROUP else context.get("groupId"))
     external_ids = context.get("externalIds")
     for external in external_ids if isinstance(external_ids, list) else ():
         if _well_formed(external):
             add(external["collection"], external["type"], external["id"])
         else:
             malformed += 1
-    add(ACCOUNTS, "group_id", item.get("groupId") if kind == Kind.GROUP else context.get("groupId"))
-    return Found(tuple(found), too_long, malformed)
+    return Found(tuple(found), too_long, malformed, too_many)
 
 
 def _places(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

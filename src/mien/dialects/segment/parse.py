@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from mien.core.message import ACCOUNTS, USERS, Discard, Kind, Message, Submission, order_of
 from mien.core.space import Source, Space
-from mien.dialects.segment.identifiers import MAX_ID_LENGTH, identifiers_of, text_of
+from mien.dialects.segment.identifiers import MAX_ID_LENGTH, MAX_IDS, identifiers_of, text_of
 from mien.dialects.segment.names import BUILT_IN_TYPES, CALLS, call_of
 from mien.dialects.segment.reasons import REFUSED, Dropped, Note
 from mien.errors import Invalid
@@ -211,6 +211,8 @@ def _message(item: dict[str, Any], envelope: Envelope, arrival: Arrival, positio
     if found.too_long:
         detail = f"{found.too_long} identifiers are longer than {MAX_ID_LENGTH} characters"
         notes.append((Dropped.ID_TOO_LONG, detail))
+    if found.too_many:
+        notes.append((Dropped.TOO_MANY_IDS, f"{found.too_many} identifiers beyond the first {MAX_IDS}"))
     if found.malformed:
         detail = f"{found.malformed} of `context.externalIds` lack a field or have a wrong one"
         notes.append((Dropped.EXTERNAL_ID_INVALID, detail))

@@ -16,6 +16,7 @@ class Dropped(StrEnum):
     ID_REQUIRED = "id_required"
     ID_NOT_STRING = "id_not_string"
     ID_TOO_LONG = "id_too_long"
+    TOO_MANY_IDS = "too_many_ids"
     GROUP_ID_TOO_LONG = "group_id_too_long"
     EMPTY_CONTEXT_GROUP_ID = "empty_context_group_id"
     MESSAGE_ID_TOO_LONG = "message_id_too_long"

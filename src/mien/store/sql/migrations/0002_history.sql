@@ -1,4 +1,4 @@
--- What merges are undone with. kind: merge, unmerge, forget, …. before_then: the survivor as it was before a merge.
+-- What merges are undone with. kind: merge or unmerge. before_then: the survivor as it was before a merge.
 CREATE TABLE history (
     profile_id $int NOT NULL,
     at $int NOT NULL,
