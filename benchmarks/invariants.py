@@ -42,7 +42,7 @@ class Copy(NamedTuple):
     timestamp: int
     group: bool
     claimed: frozenset[Identifier]
-    linked: int | None
+    twin: int | None
 
 
 class Picture:
@@ -243,14 +243,14 @@ def _write(traits: dict[str, Trait], row: Row) -> None:
 
 
 def _copy(picture: Picture, root: Profile, row: Row) -> Copy:
-    linked = row.kept.linked
+    twin = row.kept.twin
     return Copy(
         holder=root.id,
         collection=root.collection,
         timestamp=row.timestamp,
         group=row.kept.kind == Kind.GROUP,
         claimed=frozenset(row.kept.claimed),
-        linked=None if linked is None else picture.today(linked[0]),
+        twin=None if twin is None else picture.today(twin[0]),
     )
 
 
@@ -269,8 +269,8 @@ def _links_are_explained(picture: Picture, copies: Mapping[bytes, Iterable[Copy]
             for other in (copy for copy in group if copy.collection != one.collection):
                 pair = (one.holder, other.holder)
                 told[pair] = min(one.timestamp, told.get(pair, one.timestamp))
-                if one.linked != other.holder:
-                    yield f"Message {key.hex()} is kept with {pair}; with the first it is linked: {one.linked}."
+                if one.twin != other.holder:
+                    yield f"Message {key.hex()} is kept with {pair}; with the first its twin is: {one.twin}."
     noted: dict[tuple[int, int], int] = {}
     for own, linked, _, _, since in picture.links:
         pair = (picture.today(own) or own, picture.today(linked) or linked)
