@@ -31,8 +31,8 @@ RULES: dict[str, Any] = {
     CALM: {
         "types": {"user_id": FREE, "email": FREE},
         "other": FREE,
-        "max_merges": 100_000,
-        "max_identifiers": 100_000,
+        "max_merges": 10_000,
+        "max_identifiers": 10_000,
     },
     "race-tight": {"preset": "segment"},
 }

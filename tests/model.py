@@ -232,7 +232,8 @@ class World:
         if person is not None:
             self.people.remove(person)
             for one in (one for other in self.people for one in other.told()):
-                one.erased |= person.collection == USERS and one.message.id in person.messages()
+                shown = one.message.event is not None
+                one.erased |= shown and person.collection == USERS and one.message.id in person.messages()
         if suppress:
             self.suppressed |= held | {identifier}
 

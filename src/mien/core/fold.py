@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mien.core.activity import Activity, count
 from mien.core.identity import Held, Reason, Refusal, Resolution, resolve
-from mien.core.message import Discard, Identifier, Kind, Message, identifier_key
+from mien.core.message import ACCOUNTS, Discard, Identifier, Kind, Message, identifier_key
 from mien.core.profile import Profile, Stamp, absorb, own_identifier
 from mien.core.rules import Rules
 from mien.core.story import GONE_OVER, MADE_BESIDE, Merge, Note, Notes, note
@@ -177,11 +177,21 @@ def _drop(desk: Desk, message: Message, reason: Loss) -> list[Entry]:
 
 
 def _twins(desk: Desk, entries: Sequence[Entry]) -> list[Entry]:
-    """Let two profiles that keep a message know of each other; a group message links them, from both sides."""
+    """Let two profiles that keep a message know of each other; a group message links them, from both sides.
+
+    The account keeps of a group message what it says of the account, and nothing of who sent it.
+    """
     one, other = (desk.profiles[entry.profile] for entry in entries)
-    if entries[0].message.kind == Kind.GROUP:
-        link(desk, one.id, (other.id, other.era), entries[0].message.timestamp)
-    return [entries[0]._replace(twin=(other.id, other.era)), entries[1]._replace(twin=(one.id, one.era))]
+    first = entries[0]._replace(twin=(other.id, other.era))
+    second = entries[1]._replace(twin=(one.id, one.era))
+    if first.message.kind != Kind.GROUP:
+        return [first, second]
+    link(desk, one.id, (other.id, other.era), first.message.timestamp)
+    return [_bare(entry) if p.collection == ACCOUNTS else entry for entry, p in ((first, one), (second, other))]
+
+
+def _bare(entry: Entry) -> Entry:
+    return entry._replace(message=replace(entry.message, properties=b"{}", context=b"{}"))
 
 
 def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> None:

@@ -203,7 +203,7 @@ class Unit(Protocol):
     def erase(self, space: str, profiles: Iterable[Profile], *, twins: bool = False) -> Erased:
         """Delete profiles, those they absorbed, and everything kept under them; return how much that was.
 
-        With `twins`, also their messages as profiles of another collection keep them.
+        With `twins`, also their events as profiles of another collection keep them.
 
         Raise Contended when one changed since it was read.
         """

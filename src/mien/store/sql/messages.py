@@ -102,9 +102,10 @@ class MessageWrites:
         return sorted((entry for entry in entries if entry.serial > serial), key=lambda entry: entry.serial)
 
     def twins_of(self, profile: int) -> list[Row]:
-        """Return where other profiles keep messages of a profile, too."""
+        """Return where other profiles keep events of a profile, too."""
         rows = self.db.rows(
-            "SELECT shown, timestamp, received_order, key, body FROM messages WHERE profile_id = ?", (profile,)
+            "SELECT shown, timestamp, received_order, key, body FROM messages WHERE profile_id = ? AND shown = 1",
+            (profile,),
         )
         found = [(row, documents.read_message(row[-1]).twin) for row in rows]
         return [(twin[0], *row[:4]) for row, twin in found if twin is not None]
