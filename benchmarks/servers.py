@@ -1,4 +1,4 @@
-"""Servers under measurement, each in a process of its own on the first core."""
+"""Servers under measurement, each in a process of its own; on the first core unless told otherwise."""
 
 import os
 import subprocess
@@ -18,10 +18,16 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {core % (os.cpu_count() or 1)})
 
 
+def unpin() -> None:
+    """Let this process, and what it starts, run on every core."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 @contextmanager
-def mien(url: str, port: int) -> Iterator[int]:
+def mien(url: str, port: int, *, pinned: bool = True) -> Iterator[int]:
     """Run Mien itself: one worker and its writer."""
-    with _serve([sys.executable, "-m", "mien", "serve", "--store", url, "--port", str(port)], port, "/readyz"):
+    command = [sys.executable, "-m", "mien", "serve", "--store", url, "--port", str(port)]
+    with _serve(command, port, "/readyz", pinned=pinned):
         yield port
 
 
@@ -34,8 +40,17 @@ def fixed(size: int, port: int) -> Iterator[int]:
 
 
 @contextmanager
-def _serve(command: list[str], port: int, path: str) -> Iterator[None]:
-    process = subprocess.Popen(command, preexec_fn=lambda: pin(SERVER_CORE), stdout=subprocess.DEVNULL)  # noqa: PLW1509
+def point_reads(url: str, size: int, port: int) -> Iterator[int]:
+    """Run the reference for reads over PostgreSQL, with bodies of this size; on any core."""
+    command = [sys.executable, "-m", "benchmarks.point_reads", url, str(size), str(port)]
+    with _serve(command, port, "/livez", pinned=False):
+        yield port
+
+
+@contextmanager
+def _serve(command: list[str], port: int, path: str, *, pinned: bool = True) -> Iterator[None]:
+    place = (lambda: pin(SERVER_CORE)) if pinned else unpin
+    process = subprocess.Popen(command, preexec_fn=place, stdout=subprocess.DEVNULL)  # noqa: PLW1509
     try:
         _await(f"http://127.0.0.1:{port}{path}", process)
         yield

@@ -51,7 +51,7 @@ def test_many_names_are_answered_in_the_order_asked(store: SqlStore) -> None:
     one, other = many(store, space(), [e1, U1], now=NOW)
     assert one
     assert one == other
-    assert one.profile == find(store, space(), [U1], now=NOW)
+    assert one.id == find(store, space(), [U1], now=NOW)
 
 
 def test_many_names_are_looked_up_as_they_are_kept(store: SqlStore) -> None:

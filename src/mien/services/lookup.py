@@ -13,6 +13,7 @@ from mien.errors import ProfileNotFound
 from mien.store.base import (
     Event,
     EventQuery,
+    Found,
     Head,
     HeldIdentifier,
     LinkRow,
@@ -56,26 +57,17 @@ def traits(store: Store, space: Space, names: Sequence[Identifier], *, now: int)
     raise ProfileNotFound
 
 
-class Found(NamedTuple):
-    """A profile that a name finds, and its traits."""
-
-    profile: int
-    sheet: TraitSheet
-
-
 def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Found | None]:
     """Return for each of these names, in their order, the profile it finds, or None where `find` would raise.
 
-    At most three looks, however many names there are; within a held state they see the same.
+    One look, or two where profiles have their time; within a held state they see the same.
     """
     canonical = [space.policy.rules.canonical(name) for name in names]
-    owners = store.owners(space.slug, canonical)
-    profiles = set(owners.values())
+    found = store.found(space.slug, canonical)
     if space.retention.profiles is not None:
-        heads = store.heads(profiles)
-        profiles = {i for i, found in heads.items() if not space.is_over(found.last.at, now=now)}
-    sheets = store.sheets(profiles)
-    found = {name: Found(profile, sheets[profile]) for name, profile in owners.items() if profile in sheets}
+        heads = store.heads({profile.id for profile in found.values()})
+        living = {head.id for head in heads.values() if not space.is_over(head.last.at, now=now)}
+        found = {name: profile for name, profile in found.items() if profile.id in living}
     return [found.get(name) for name in canonical]
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import psycopg
 from psycopg import Connection, RawCursor, errors
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -87,8 +88,9 @@ class Postgres:
             raise SettingsRefused(f"This is PostgreSQL {version}; Mien needs {OLDEST} or newer.")
 
     def _configure(self, connection: Connection[Row]) -> None:
-        """Set up a new connection: numbers in their binary form, and no statement that never ends."""
+        """Set up a new connection: numbers and lists in their binary form, and no statement that never ends."""
         connection.adapters.register_dumper(int, Int8BinaryDumper)
+        connection.adapters.register_dumper(list, ListBinaryDumper)
         for name, seconds in (
             ("statement_timeout", self._limits.statement),
             ("lock_timeout", self._limits.lock),
