@@ -31,6 +31,14 @@ def postgres() -> Iterator[str]:
     cluster.remove()
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server that a test may stop, crash and begin again; it leaves it running."""
+    begun = Cluster()
+    yield begun
+    begun.remove()
+
+
 def empty_store(request: pytest.FixtureRequest, folder: Path) -> str:
     """Return the address of an empty store of the engine a fixture is asked for."""
     if request.param == "sqlite":

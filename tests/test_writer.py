@@ -61,6 +61,7 @@ def test_a_batch_that_is_always_contended_is_put_off(acme: SqlStore, monkeypatch
     assert next(tries) == 5
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_locked_database_is_unavailable_and_recovers(acme: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.store.sql.sqlite.BUSY_MILLISECONDS", 50)
     path = acme.db.rows("PRAGMA database_list")[0][2]

@@ -83,6 +83,15 @@ class Busy(RetryLater):
 class Unavailable(RetryLater):
     """The store cannot be reached at the moment."""
 
+    def __init__(self, message: str | None = None, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+        """What the operator wants to know beside it; callers are not told."""
+
+
+class ConnectionLost(Unavailable):
+    """The connection to the store was lost; what was being committed may be there or not."""
+
 
 class Contended(MienError):
     """Another writer changed the same profiles first; the batch must be folded again on fresh state."""

@@ -22,7 +22,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     store_connections: Annotated[
         int,
-        Meta(ge=1, le=1000, description="Connections to PostgreSQL that reads share; the writer has two of its own."),
+        Meta(ge=1, le=1000, description="Connections to PostgreSQL that reads share; a node has three more."),
     ] = 8
     store_wait: Annotated[
         float,

@@ -5,7 +5,6 @@ are committed together, so that a small one does not pay a whole sync to disk wh
 """
 
 import multiprocessing
-import select
 import signal
 import socket
 import threading
@@ -17,19 +16,21 @@ import structlog
 from msgspec.structs import replace
 
 from mien import clock, logs
-from mien.errors import Busy, Unavailable
+from mien.errors import Busy, Contended, MienError, Unavailable
+from mien.logs import Trouble
 from mien.services.ingest import settle
 from mien.services.retention import purge
 from mien.services.spaces import Catalog, read_catalog
 from mien.store.base import Store
-from mien.store.sql import Limits, open_store
-from mien.web.link import GREETING, Answer, Request, frame, read_request, take_frames
+from mien.store.sql import Limits, SqlStore, open_store
+from mien.web.link import GREETING, Answer, Inbox, Request, frame
 
 log = structlog.get_logger("mien.writer")
 
 GROUP_MESSAGES = 1000
 """How many messages are committed together at most; a single larger request is committed whole."""
-RECEIVE_BYTES = 1024 * 1024
+OPEN_SECONDS = 0.5
+"""How long to wait before trying again to open the store."""
 TEND_SECONDS = 0.25
 PURGE_SECONDS = 60.0
 PURGE_MOMENT = 0.1
@@ -50,16 +51,56 @@ def run(link: socket.socket, url: str, limits: Limits, log_json: bool) -> None:
     # Ctrl-C reaches the whole process group; the writer ends after the server has let go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    inbox = Inbox(link)
+    try:
+        stores = _open(link, inbox, url, replace(limits, connections=1))
+        if stores is not None:
+            _work(link, inbox, *stores)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the server is gone: what it was not told is what its clients will send again
+
+
+def _open(link: socket.socket, inbox: Inbox, url: str, limits: Limits) -> tuple[SqlStore, SqlStore] | None:
+    """Open the store, for the writer and for its upkeep; None when the link ended before that worked.
+
+    Until it works, whoever asks is put off at once.
+    """
+    trouble = Trouble(log, "the writer cannot open the store")
+    while True:
+        try:
+            stores = _open_twice(url, limits)
+        except MienError as error:
+            trouble.met(error)
+        else:
+            trouble.over()
+            return stores
+        until = time.monotonic() + OPEN_SECONDS
+        while (left := until - time.monotonic()) > 0 and inbox.ready(left):
+            requests = inbox.take()
+            if requests is None:
+                return None
+            for request in requests:
+                link.sendall(frame(Answer(request.number, "unavailable")))
+
+
+def _open_twice(url: str, limits: Limits) -> tuple[SqlStore, SqlStore]:
+    store = open_store(url, limits)
+    try:
+        return store, open_store(url, limits)
+    except MienError:
+        store.close()
+        raise
+
+
+def _work(link: socket.socket, inbox: Inbox, store: SqlStore, beside: SqlStore) -> None:
+    """Write what comes over the link until it ends."""
     stop = threading.Event()
-    one = replace(limits, connections=1)
-    with open_store(url, one) as store, open_store(url, one) as beside:
+    with store, beside:
         upkeep = threading.Thread(target=tend, args=(beside, stop), name="mien-upkeep", daemon=True)
         upkeep.start()
         try:
             link.sendall(frame(Answer(GREETING, "taken")))
-            Writer(store).serve(link)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the server is gone: what it was not told is what its clients will send again
+            Writer(store).serve(link, inbox)
         finally:
             stop.set()
             upkeep.join()
@@ -73,17 +114,16 @@ class Writer:
         self._ids = clock.profile_ids()
         self._catalog: Catalog | None = None
         self._left: list[Request] = []
+        self._trouble = Trouble(log, "the store takes nothing in; clients are told to send again")
 
-    def serve(self, link: socket.socket) -> None:
+    def serve(self, link: socket.socket, inbox: Inbox) -> None:
         """Answer everything that comes over the link until it is closed."""
-        buffer = bytearray()
         while True:
-            while not self._left or select.select([link], [], [], 0)[0]:
-                data = link.recv(RECEIVE_BYTES)
-                if not data:
+            while not self._left or inbox.ready():
+                requests = inbox.take()
+                if requests is None:
                     return
-                buffer += data
-                self._left += [read_request(body) for body in take_frames(buffer)]
+                self._left += requests
                 if sum(len(r.submission.messages) for r in self._left) >= GROUP_MESSAGES:
                     break
             for answer in self.take_in(self._group()):
@@ -111,10 +151,11 @@ class Writer:
                 now=clock.now(),
                 ids=self._ids,
             )
+            self._trouble.over()
         except Busy:
             return [Answer(request.number, "busy") for request in group]
         except Unavailable as error:
-            log.warning("store unavailable", reason=str(error))
+            self._trouble.met(error)
             return [Answer(request.number, "unavailable") for request in group]
         except Exception as error:  # noqa: BLE001 (a bug met by one request must not stop the writer)
             if len(group) > 1:
@@ -134,12 +175,18 @@ class Writer:
 def tend(store: Store, stop: threading.Event) -> None:
     """Do what is due beside the writer: checkpoints, and letting go of what is kept no longer."""
     due = 0.0
+    trouble = Trouble(log, "upkeep waits for the store")
     while not stop.wait(TEND_SECONDS):
         due -= TEND_SECONDS
         try:
             store.tend()
             if due <= 0:
                 due = 0.0 if _purge_for_a_moment(store) else PURGE_SECONDS
+            trouble.over()
+        except Contended:
+            due = PURGE_SECONDS  # another node is at it
+        except Unavailable as error:
+            trouble.met(error)
         except Exception as error:  # noqa: BLE001 (what failed once is tried again; without it the log only grows)
             log.warning("upkeep failed", error=logs.trace(error))
 

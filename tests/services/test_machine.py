@@ -146,19 +146,16 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), forever=st.booleans())
     def unmerge(self, data: st.DataObject, forever: bool) -> None:
         born = data.draw(st.sampled_from(sorted(self.world.absorbed())))
-        person = next(one for root in self.world.people for one in root.people() if one.born == born)
-        absorbed = self.member_that_began_with(person.collection, next(person.told()).message.id)
+        absorbed = self.profile_born_as(born)
         unmerge(self.store, self.space, absorbed, forever=forever, now=next(self.clock), ids=self.ids)
         self.world.unmerge(born, unlimited(POLICIES[self.policy].rules), forever=forever)
 
-    def member_that_began_with(self, collection: str, message: str) -> int:
-        for profile in self.everybody():
-            for member in profile.members:
-                found = self.store.profile(member)
-                assert found is not None
-                if (found.collection, found.first.message) == (collection, message):
-                    return member
-        raise AssertionError(message)
+    def profile_born_as(self, born: int) -> int:
+        """Return the profile of a person of the model: both are numbered in the order in which they came to be."""
+        profiles = sorted(i for profile in self.everybody() for i in profile.ids)
+        people = sorted(one.born for root in self.world.people for one in root.people())
+        assert len(profiles) == len(people)
+        return profiles[people.index(born)]
 
     @rule(identifier=identifiers, suppressed=st.booleans())
     def forget(self, identifier: Identifier, suppressed: bool) -> None:
@@ -255,7 +252,7 @@ class Machine(RuleBasedStateMachine):
 def empty(store: SqlStore) -> None:
     """Delete everything."""
     for table in store.db.tables() - {"meta"}:
-        store.db.rows(f"DELETE FROM {table}")
+        store.db.change(f"DELETE FROM {table}", [()])
 
 
 def test_whatever_happens_the_store_holds_what_the_model_says(url: str) -> None:

@@ -1,6 +1,7 @@
 """What commands have in common."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ def opened(store: str | None) -> Iterator[SqlStore]:
     # What a person asks for may take its time, however short a request has to be.
     with open_store(read_settings(os.environ, store=store).store, Limits(connections=2, statement=0)) as found:
         yield found
+
+
+def without_password(store: str) -> str:
+    """Return a store's address as it may be shown."""
+    return re.sub(r"(password=)[^&]*", r"\1…", re.sub(r"(://[^:/?@]*):[^/?]*@", r"\1:…@", store))
 
 
 def space_named(store: SqlStore, name: str) -> Space:

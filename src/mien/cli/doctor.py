@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from mien import __version__
-from mien.cli.common import StoreOption, console
+from mien.cli.common import StoreOption, console, without_password
 from mien.errors import MienError
 from mien.services.spaces import read_catalog
 from mien.settings import read_settings
@@ -39,7 +39,7 @@ def _findings(flag: str | None) -> Iterator[tuple[str, str]]:
     except MienError as error:
         yield str(error), "Correct the environment variable; docs/reference/settings.md lists them all."
         return
-    console.print(f"Store: {settings.store}")
+    console.print(f"Store: {without_password(settings.store)}")
     try:
         opened = open_store(settings.store)
     except MienError as error:

@@ -10,7 +10,7 @@ import uvicorn
 
 from mien import clock, logs
 from mien.app import SECTIONS, create_app
-from mien.cli.common import StoreOption, console, tell
+from mien.cli.common import StoreOption, console, tell, without_password
 from mien.services.spaces import apply
 from mien.settings import Settings, read_settings
 from mien.store.sql import open_store
@@ -41,7 +41,9 @@ def run(settings: Settings) -> None:
     """Serve until told to stop."""
     logs.set_up(as_json=settings.log_json)
     app = create_app(settings)
-    console.print(f"Mien serves on http://{settings.host}:{settings.port} (store: {settings.store})")
+    console.print(
+        f"Mien serves on http://{settings.host}:{settings.port} (store: {without_password(settings.store)})"
+    )
     # What is there now stays, and what a request leaves goes by itself: the collector need not look often.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

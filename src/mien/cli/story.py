@@ -78,7 +78,8 @@ def _unmerge(collection: str, unmerge: Unmerge) -> str:
 
 def _note(collection: str, note: Note, value: str | None) -> str:
     what = f"{note.type}:{value}" if value is not None else f"One {note.type}"
-    often = f" ({note.times} times, last with message {note.message} of source {note.source})"
+    last = f"with message {note.message} of source {note.source}"
+    often = f" (once, {last})" if note.times == 1 else f" ({note.times} times, last {last})"
     if note.what == GONE_OVER:
         return f"{what} went over to {segment_id(collection, note.other)}{often}."
     if note.what == REMOVED:

@@ -10,12 +10,14 @@ from typing import NamedTuple
 from mien.core.message import Identifier
 
 MOST_NOTES = 50
-"""How many notes a profile keeps: those that happened last."""
+"""How many notes of a sort a profile keeps: those that happened last."""
 
 GONE_OVER = "gone_over"
 """The identifier went over to another profile."""
 REMOVED = "removed"
 """The identifier was removed by hand."""
+LEFT = (GONE_OVER, REMOVED)
+"""What is noted when an identifier leaves a profile."""
 MADE_BESIDE = "made_beside"
 """The profile was made when somebody logged in beside another, anonymous one."""
 
@@ -46,14 +48,20 @@ Notes = Sequence[Note]
 
 
 def note(notes: Notes, more: Iterable[Note]) -> Notes:
-    """Return the notes with more of them; beyond MOST_NOTES those that happened last stay."""
-    by_key = {(n.what, n.key, n.other): n for n in notes}
-    for new in more:
-        key = (new.what, new.key, new.other)
+    """Return the notes with more of them; beyond MOST_NOTES of those that left, and of others, the last stay.
+
+    The same thing again counts once more; but when an identifier left, each time is noted, for undoing a merge has to
+    know what was whose when.
+    """
+    by_key: dict[tuple[object, ...], Note] = {}
+    for new in (*notes, *more):
+        key = (new.what, new.key, new.other, *((new.profile, new.serial) if new.what in LEFT else ()))
         have = by_key.pop(key, None)
         by_key[key] = new if have is None else _again(have, new)
-    kept = sorted(by_key.values(), key=lambda n: n.last_at)[-MOST_NOTES:]
-    return tuple(kept)
+    ordered = sorted(by_key.values(), key=lambda n: n.last_at)
+    left = [n for n in ordered if n.what in LEFT][-MOST_NOTES:]
+    others = [n for n in ordered if n.what not in LEFT][-MOST_NOTES:]
+    return (*left, *others)
 
 
 def _again(have: Note, new: Note) -> Note:

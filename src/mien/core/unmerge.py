@@ -10,10 +10,7 @@ from mien.core.fold import Absorption, Desk, Entry, Outcome, Policy, link, take
 from mien.core.message import Identifier, Kind, Message, identifier_key, order_of
 from mien.core.profile import Profile
 from mien.core.rules import MOST, TypeRule
-from mien.core.story import GONE_OVER, REMOVED, Merge, Note
-
-LEFT = (GONE_OVER, REMOVED)
-"""Notes of identifiers that left a profile."""
+from mien.core.story import LEFT, Merge, Note
 
 
 class Family(Struct, frozen=True, kw_only=True):

@@ -30,11 +30,17 @@ def settle(
 ) -> Receipt:
     """Take submissions in as one transaction, durable on return; fold again when another writer got there first.
 
-    Messages of a space that is not in `spaces` are recorded as discards. Raise Busy after too many attempts.
+    Messages of a space that is not in `spaces` are recorded as discards. Raise Busy after too many attempts,
+    ConnectionLost when that happened twice.
     """
     messages = [message for submission in submissions for message in submission.messages]
     discards = [discard for submission in submissions for discard in submission.discards]
-    return transact(store, lambda unit: _take_in(unit, messages, discards, spaces, now=now, ids=ids))
+
+    def take_in(unit: Unit) -> Receipt:
+        return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
+
+    # Messages that were committed are not unseen any more: once more changes nothing but how often a discard was met.
+    return transact(store, take_in, repeatable=True)
 
 
 def _take_in(
@@ -81,10 +87,13 @@ def _load(unit: Unit, space: Space, messages: Sequence[Message], *, now: int) ->
     """Return what the messages touch, after deleting those profiles whose time is over."""
     identifiers = {identifier for message in messages for identifier in message.identifiers}
     state = unit.load(space.slug, identifiers)
-    expired = [p.id for p in state.profiles.values() if space.is_over(p.last.at, now=now)]
+    if space.retention.profiles is None:
+        return state
+    before = now - space.retention.profiles
+    expired = [p.id for p in state.profiles.values() if p.last.at < before]
     if not expired:
         return state
-    unit.erase(space.slug, expired)
+    unit.erase(space.slug, expired, before=before)  # but not those that another writer touched meanwhile
     return unit.load(space.slug, identifiers)
 
 

@@ -44,12 +44,11 @@ def origins(store: Store, space: str, head: Head) -> list[Origin]:
 
 
 def history(store: Store, space: str, head: Head) -> list[tuple[int, Event]]:
-    """Return what happened to a profile, each with its time, the oldest first."""
-    told: list[tuple[int, Event]] = [(head.first.at, head.first)]
-    told += [(origin.held.at, origin) for origin in origins(store, space, head)]
+    """Return what happened to a profile, each with its time: its beginning, and then the oldest first."""
+    told: list[tuple[int, Event]] = [(origin.held.at, origin) for origin in origins(store, space, head)]
     told += [(account.at, account) for account in store.history(head)]
     told += [(noted.note.last_at, noted) for noted in _noted(store, space, head)]
-    return sorted(told, key=lambda one: one[0])
+    return [(head.first.at, head.first), *sorted(told, key=lambda one: one[0])]
 
 
 def _noted(store: Store, space: str, head: Head) -> Iterator[Noted]:

@@ -23,4 +23,5 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
         unit.write_split(space.slug, family, made, account)
         return account
 
-    return transact(store, split)
+    # It tells again of links with profiles that it does not look at: nobody is to delete one meanwhile.
+    return transact(store, split, alone=True)

@@ -207,10 +207,11 @@ class Unit(Protocol):
     def free(self, profile: Profile, identifiers: Iterable[Identifier]) -> None:
         """Let nobody own these identifiers of a profile any more. Raise Contended when it does not own them."""
 
-    def erase(self, space: str, profiles: Iterable[int]) -> Erased:
+    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> Erased:
         """Delete profiles, those they absorbed, and everything kept under them; return how much that was.
 
-        Unknown ids are passed over. Raise Contended when one changed meanwhile.
+        Unknown ids are passed over, and with `before` profiles that were touched at that time or later. Raise
+        Contended when one changed meanwhile.
         """
 
     def suppress(self, space: str, identifiers: Iterable[Identifier], *, deletion: str, now: int) -> int:

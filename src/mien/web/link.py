@@ -1,5 +1,7 @@
 """The frames in which the serving process and the writer talk: a length, then MessagePack."""
 
+import select
+import socket
 from typing import Literal
 
 from msgspec import Struct, msgpack
@@ -7,6 +9,7 @@ from msgspec import Struct, msgpack
 from mien.core.message import Submission
 from mien.services.ingest import Receipt
 
+RECEIVE_BYTES = 1024 * 1024
 LENGTH = 4
 """Bytes in which the length of a frame is written, big-endian."""
 
@@ -55,3 +58,23 @@ def take_frames(buffer: bytearray) -> list[bytes]:
         at = end
     del buffer[:at]
     return bodies
+
+
+class Inbox:
+    """The requests that come over a link."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._buffer = bytearray()
+
+    def ready(self, seconds: float = 0.0) -> bool:
+        """Wait so long; say whether something came, be it the end of the link."""
+        return bool(select.select([self._link], [], [], seconds)[0])
+
+    def take(self) -> list[Request] | None:
+        """Wait for something to come, and return the requests that are whole by then; None when the link ended."""
+        data = self._link.recv(RECEIVE_BYTES)
+        if not data:
+            return None
+        self._buffer += data
+        return [read_request(body) for body in take_frames(self._buffer)]

@@ -9,7 +9,8 @@ import structlog
 from msgspec import Struct
 
 from mien.core.space import Credential, Source, Space
-from mien.errors import CredentialRefused, MienError
+from mien.errors import CredentialRefused, MienError, Unavailable
+from mien.logs import Trouble
 from mien.services.secrets import digest
 from mien.services.spaces import Catalog, read_catalog
 from mien.store.base import Store
@@ -50,9 +51,13 @@ class Tenants:
         self._watcher.join()
 
     def _watch(self) -> None:
+        trouble = Trouble(log, "spaces cannot be read; the last known stay")
         while not self._stop.wait(MAX_AGE):
             try:
                 self.refresh()
+                trouble.over()
+            except Unavailable as error:
+                trouble.met(error)
             except MienError as error:
                 log.warning("spaces cannot be read; the last known stay", reason=str(error))
 

@@ -45,11 +45,14 @@ class ErasureWrites:
 
     db: Engine
 
-    def erase(self, space: str, profiles: Iterable[int]) -> Erased:
+    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> Erased:
         """See Unit."""
         erased = Erased()
+        touched = 2**63 - 1 if before is None else before
         for profile in profiles:
-            rows = self.db.rows(f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))
+            rows = self.db.rows(
+                f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ? AND last_at < ?", (profile, touched)
+            )
             if rows:
                 erased = erased.plus(self._erase(space, documents.profile_of(*rows[0])))
         return erased
@@ -107,8 +110,8 @@ class ErasureWrites:
                 (space, collection, before, limit - len(idle)),
             )
             idle += [profile for (profile,) in rows]
-        self.erase(space, idle)
-        return len(idle)
+        # Gone are the survivors, each with those it absorbed; who was touched meanwhile stays.
+        return len([profile for profile in idle if self.erase(space, [profile], before=before).profiles])
 
     def _erase_discards_of(self, space: str, ids: Sequence[tuple[int]]) -> int:
         """Delete the discards of the messages kept with these profiles."""

@@ -1,8 +1,8 @@
 """How profiles became what they are: merges, with what undoes them, and what undid them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from mien.core.fold import Absorption
+from mien.core.fold import Absorption, Entry
 from mien.core.profile import Profile
 from mien.core.story import Merge, Unmerge
 from mien.core.unmerge import Family
@@ -68,8 +68,14 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
             since=[merge for merge in since if merge != merges[0]],
             before=before,
             joined=self._joined_since(today, before),
-            entries=entries,
+            entries=self._with_living_links(entries),
         )
+
+    def _with_living_links(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries without their links to profiles that were deleted since."""
+        linked = {entry.linked[0] for entry in entries if entry.linked is not None}
+        living = {i for (i,) in self.db.among("SELECT profile_id FROM profiles WHERE profile_id", linked)}
+        return [e if e.linked is None or e.linked[0] in living else e._replace(linked=None) for e in entries]
 
     def _profile(self, profile: int) -> Profile | None:
         rows = self.db.rows(f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))

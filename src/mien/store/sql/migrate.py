@@ -8,7 +8,7 @@ from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
-from mien.errors import CopyUnfinished, SchemaRefused
+from mien.errors import Contended, CopyUnfinished, SchemaRefused, Unavailable
 from mien.store.sql.engine import Engine
 from mien.store.sql.tables import PROGRESS
 
@@ -63,11 +63,17 @@ def missing(db: Engine) -> list[Step]:
 
 
 def migrate(db: Engine) -> list[Step]:
-    """Apply the steps that are missing, all or none, and return them. Raise as `missing` does."""
+    """Apply the steps that are missing, all or none, and return them.
+
+    Raise as `missing` does, and Unavailable when another process is at it for long.
+    """
     if not missing(db) and number_of(db) is not None:
         return []
     with db.transaction():
-        db.lock("schema")
+        try:
+            db.lock("schema")
+        except Contended:
+            raise Unavailable("Another node is bringing the database's schema up to date.") from None
         needed = missing(db)  # again: another process may have migrated since
         for step in needed:
             apply(db, step)

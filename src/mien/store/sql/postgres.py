@@ -1,38 +1,37 @@
 """PostgreSQL 14 and newer: one database, any number of nodes."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from math import ceil
 from typing import Any, ClassVar, TypeVar
 
 import psycopg
 from psycopg import Connection, RawCursor, errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg_pool import ConnectionPool, PoolTimeout
 
-from mien.errors import Contended, SettingsRefused, Unavailable
+from mien.errors import ConnectionLost, Contended, SettingsRefused, Unavailable
 from mien.store.sql.engine import Limits, Row
+from mien.store.sql.pool import ListeningConnection, Pool
 
 _T = TypeVar("_T")
 
 OLDEST = 14
-RECONNECT_SECONDS = 1.0
-"""How long the pool tries by itself to replace a lost connection; after that the next who asks begins anew."""
-DOWN_SECONDS = 0.5
-"""How long nobody tries again after the database could not be reached: whoever asks is told so at once."""
+GRACE_SECONDS = 1.0
+"""How much longer than its time-outs we wait for a word of the server's."""
+TRANSACTION_STATEMENTS = 3
+"""A whole transaction may last as long as so many of its longest statements."""
 
 REWRITTEN = "WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)"
 """For tables whose rows are written again and again: room for the new beside the old, tidied before much gathers."""
 
 _CONTENDED = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
-_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
-
-
-class ConnectionLost(Unavailable):
-    """The connection to the database was lost. What was being committed may be or may not be."""
+_STATES = (errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
+"""A server that became a standby, and transactions that took too long."""
+_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, *_STATES)
 
 
 class _Here(threading.local):
@@ -59,62 +58,76 @@ class Postgres:
     instant = False
 
     def __init__(self, url: str, limits: Limits) -> None:
-        self._limits = limits
-        self._here = _Here()
-        self._down_until = 0.0
-        self._reach(url)
-        self._pool: ConnectionPool[Connection[Row]] = ConnectionPool(
-            url,
-            min_size=1,
-            max_size=limits.connections,
-            timeout=limits.wait,
-            reconnect_timeout=RECONNECT_SECONDS,
-            configure=self._configure,
-            kwargs={"autocommit": True, "cursor_factory": RawCursor, "prepare_threshold": 1},
-            open=True,
-            name="mien",
-        )
-
-    def _reach(self, url: str) -> None:
-        """Connect once by hand: a pool would only say that it waited in vain."""
         try:
-            with psycopg.connect(url, connect_timeout=max(round(self._limits.wait), 2)) as connection:
-                version = connection.info.server_version // 10_000
+            conninfo_to_dict(url)
         except psycopg.ProgrammingError:
             raise SettingsRefused("The store's address is not one that PostgreSQL understands.") from None
-        except psycopg.Error as error:
-            raise Unavailable(f"The database cannot be reached: {type(error).__name__}.") from None
+        self._url = url
+        self._limits = limits
+        self._here = _Here()
+        self._pool = Pool(self._connect, size=limits.connections, wait=limits.wait)
+        self._check_version()
+
+    def _check_version(self) -> None:
+        try:
+            with self._pool.lend() as connection:
+                version = connection.info.server_version // 10_000
+        except Unavailable as error:
+            raise Unavailable(f"The database cannot be reached: {error.detail or error}") from None
         if version < OLDEST:
+            self.close()
             raise SettingsRefused(f"This is PostgreSQL {version}; Mien needs {OLDEST} or newer.")
 
-    def _configure(self, connection: Connection[Row]) -> None:
-        """Set up a new connection: numbers and lists in their binary form, and no statement that never ends."""
+    def _connect(self) -> Connection[Row]:
+        """Connect: numbers and lists in their binary form, and no statement that never ends."""
+        connection = ListeningConnection.connect(
+            self._url,
+            autocommit=True,
+            cursor_factory=RawCursor,
+            prepare_threshold=1,
+            connect_timeout=max(round(self._limits.wait), 2),  # the least the driver knows
+            # A network that forgot an idle connection is found out within half a minute; the server looks as well.
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+        )
+        if self._limits.statement:
+            connection.patience = self._limits.statement + GRACE_SECONDS
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         connection.adapters.register_dumper(list, ListBinaryDumper)
-        for name, seconds in (
-            ("statement_timeout", self._limits.statement),
-            ("lock_timeout", self._limits.lock),
-            ("idle_in_transaction_session_timeout", self._limits.statement),
-        ):
-            connection.execute(f"SET {name} = {round(seconds * 1000)}".encode())
+        try:
+            connection.execute(self._time_outs(connection.info.server_version))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _time_outs(self, version: int) -> bytes:
+        """Return the statements that make the server let go of what a node holds that hangs or is gone."""
+        statement = ceil(self._limits.statement * 1000)
+        settings = {
+            "statement_timeout": statement,
+            "lock_timeout": ceil(self._limits.lock * 1000),
+            "idle_in_transaction_session_timeout": statement,
+            "tcp_keepalives_idle": 10,
+            "tcp_keepalives_interval": 5,
+            "tcp_keepalives_count": 3,
+        }
+        if version >= 170_000:
+            # The driver ends what it sends in one go with a Flush, and with it the server's watch over idling.
+            settings["transaction_timeout"] = TRANSACTION_STATEMENTS * statement
+        return "; ".join(f"SET {name} = {value}" for name, value in settings.items()).encode()
 
     @contextmanager
     def _pooled(self) -> Iterator[Connection[Row]]:
         """Lend a connection, and hold it for all that this thread does meanwhile."""
-        if time.monotonic() < self._down_until:
-            raise Unavailable("The database cannot be reached.")
-        try:
-            connection = self._pool.getconn()
-        except PoolTimeout:
-            self._down_until = time.monotonic() + DOWN_SECONDS
-            raise Unavailable("The database cannot be reached, or all connections to it are in use.") from None
-        self._here.connection = connection
-        try:
-            with _explained(connection):
-                yield connection
-        finally:
-            self._here.connection = None
-            self._pool.putconn(connection)
+        with self._pool.lend() as connection:
+            self._here.connection = connection
+            try:
+                with _explained(connection):
+                    yield connection
+            finally:
+                self._here.connection = None
 
     def _ask(self, work: Callable[[Connection[Row]], _T]) -> _T:
         """Do a piece of work that only reads, or is part of a transaction."""
@@ -126,9 +139,8 @@ class Postgres:
             with self._pooled() as connection:
                 return work(connection)
         except ConnectionLost:
-            self._pool.drain()  # the others are as old
-        with self._pooled() as connection:
-            return work(connection)
+            with self._pooled() as connection:
+                return work(connection)
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """See Engine."""
@@ -216,8 +228,15 @@ def _explained(connection: Connection[Row]) -> Iterator[None]:
     except _CONTENDED as error:
         raise Contended(type(error).__name__) from None
     except _TROUBLE as error:
+        if _ends_it(error):
+            connection.close()
         kind = ConnectionLost if connection.closed else Unavailable
         raise kind(f"The database cannot answer at the moment: {type(error).__name__}.") from None
+
+
+def _ends_it(error: psycopg.Error) -> bool:
+    """Say whether a connection is of no use after an error, though the driver may not know yet."""
+    return error.diag.severity_nonlocalized in {"FATAL", "PANIC"} or isinstance(error, errors.ReadOnlySqlTransaction)
 
 
 def _each(connection: Connection[Row], sql: str, parameters: list[Sequence[Any]]) -> list[Row]:
