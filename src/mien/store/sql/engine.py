@@ -51,6 +51,9 @@ class Engine(Protocol):
     def change(self, sql: str, parameters: Iterable[Sequence[Any]]) -> int:
         """Run a statement for each of the parameters; return how many rows changed."""
 
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> set[Any]:
+        """Add the rows that are not there yet, by their first column; return what those have in it."""
+
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Add rows to a table as fast as this database can. Raise Contended when one of the same key is there."""
 

@@ -166,6 +166,18 @@ class Postgres:
         given = list(parameters)
         return self._ask(lambda c: _change(c, sql, given)) if given else 0
 
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> set[Any]:
+        """See Engine. All go in one statement, a list for each column."""
+        if not rows:
+            return set()
+        key, places = columns[0], ", ".join("?" * len(columns))
+        added = self.rows(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({places})"
+            f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}",
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        return {value for (value,) in added}
+
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See Engine."""
         self._ask(lambda c: _load(c, f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)", rows))

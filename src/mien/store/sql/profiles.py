@@ -120,10 +120,8 @@ class ProfileWrites:
             " last_at = ? WHERE profile_id = ? AND version = ?",
             [_update(profile) for profile in ordered if profile.version],
         )
-        claimed = self.db.change(
-            "INSERT INTO identifiers (key, profile_id) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
-            sorted((identifier_key(space, i), profile) for i, profile in outcome.claims.items()),
-        )
+        claims = sorted((identifier_key(space, i), profile) for i, profile in outcome.claims.items())
+        claimed = len(self.db.add("identifiers", ("key", "profile_id"), claims))
         moved = self.db.change(
             "UPDATE identifiers SET profile_id = ? WHERE key = ?",
             sorted(

@@ -106,6 +106,16 @@ class Sqlite:
         self.each(sql, parameters)
         return self._db.total_changes() - before
 
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> set[Any]:
+        """See Engine."""
+        key, places = columns[0], ", ".join("?" * len(columns))
+        added = self.each(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
+            f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}",
+            rows,
+        )
+        return {value for (value,) in added}
+
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See Engine."""
         places = ", ".join("?" * len(columns))
