@@ -39,7 +39,7 @@ _MESSAGE = (
 
 def reads(url: str, count: int, seconds: float) -> None:
     """GET traits against one statement behind the same server, on as many threads and connections."""
-    with servers.mien(url, PORT, pinned=False):
+    with servers.mien(url, PORT, core=None):
         size = load.run(PORT, get(count), seconds=0.2, connections=1).size
         with servers.point_reads(url, size, OTHER_PORT):
             ours, theirs = in_turn(
@@ -54,7 +54,7 @@ def reads(url: str, count: int, seconds: float) -> None:
 def writes(url: str, count: int, seconds: float) -> None:
     """POST batches of 100 against the same rows written by bare psycopg in transactions of 100."""
     pairs = []
-    with servers.mien(url, PORT, pinned=False):
+    with servers.mien(url, PORT, core=None):
         for _ in range(ROUNDS):
             ours = load.run(PORT, post(count), seconds=seconds, connections=WRITERS).rate * BATCH
             pairs.append((ours, _bare(url, seconds)))
@@ -66,7 +66,7 @@ def writes(url: str, count: int, seconds: float) -> None:
 def nodes(url: str, count: int, seconds: float) -> None:
     """Two nodes, each with half of the profiles and half of the clients, against one with all of them."""
     pairs = []
-    with servers.mien(url, PORT, pinned=False), servers.mien(url, OTHER_PORT, pinned=False):
+    with servers.mien(url, PORT, core=0), servers.mien(url, OTHER_PORT, core=1):
         for _ in range(ROUNDS):
             halves = [(port, post(count, part=n, parts=2)) for n, port in enumerate((PORT, OTHER_PORT))]
             both = load.run_beside(halves, seconds=seconds, connections=WRITERS) * BATCH

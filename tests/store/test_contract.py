@@ -114,14 +114,13 @@ def test_identifiers_of_any_characters_are_found(store: SqlStore, value: str) ->
 def test_many_are_found_at_once_as_each_alone(store: SqlStore) -> None:
     u2, nobody = user("user_id", "u2"), user("user_id", "nobody")
     take_in(store, message(U1, user("email", "e"), traits={"a": 1}), message(u2, traits={"a": 2}))
-    e = user("email", "e")
-    found = store.found("acme", [nobody, u2, e, U1, U1])
-    assert {name: profile.id for name, profile in found.items()} == {n: store.owner("acme", n) for n in (U1, e, u2)}
-    assert {profile.sheet.text for profile in found.values()} == {b'"a":1', b'"a":2'}
-    assert store.found("beta", [U1, u2]) == {}
-    profiles = [profile.id for profile in found.values()]
-    assert store.heads([*profiles, 5]) == {profile: store.head(profile) for profile in profiles}
-    assert store.found("acme", []) == store.heads([]) == {}
+    owners = store.owners("acme", [nobody, u2, user("email", "e"), U1, U1])
+    assert owners == {name: store.owner("acme", name) for name in (U1, user("email", "e"), u2)}
+    assert store.owners("beta", [U1, u2]) == {}
+    profiles = set(owners.values())
+    assert store.sheets([*owners.values(), 5]) == {profile: store.traits(profile) for profile in profiles}
+    assert store.heads([*owners.values(), 5]) == {profile: store.head(profile) for profile in profiles}
+    assert store.owners("acme", []) == store.sheets([]) == store.heads([]) == {}
 
 
 def test_trait_keys_come_in_the_order_of_their_bytes(store: SqlStore) -> None:

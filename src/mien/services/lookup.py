@@ -13,7 +13,6 @@ from mien.errors import ProfileNotFound
 from mien.store.base import (
     Event,
     EventQuery,
-    Found,
     Head,
     HeldIdentifier,
     LinkRow,
@@ -57,17 +56,26 @@ def traits(store: Store, space: Space, names: Sequence[Identifier], *, now: int)
     raise ProfileNotFound
 
 
+class Found(NamedTuple):
+    """A profile that a name finds, and its traits."""
+
+    id: int
+    sheet: TraitSheet
+
+
 def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Found | None]:
     """Return for each of these names, in their order, the profile it finds, or None where `find` would raise.
 
-    One look, or two where profiles have their time; within a held state they see the same.
+    Two looks, or three where profiles have their time, however many names there are: hold a state around them.
     """
     canonical = [space.policy.rules.canonical(name) for name in names]
-    found = store.found(space.slug, canonical)
+    owners = store.owners(space.slug, canonical)
+    profiles = set(owners.values())
     if space.retention.profiles is not None:
-        heads = store.heads({profile.id for profile in found.values()})
-        living = {head.id for head in heads.values() if not space.is_over(head.last.at, now=now)}
-        found = {name: profile for name, profile in found.items() if profile.id in living}
+        heads = store.heads(profiles).values()
+        profiles = {head.id for head in heads if not space.is_over(head.last.at, now=now)}
+    sheets = store.sheets(profiles)
+    found = {name: Found(profile, sheets[profile]) for name, profile in owners.items() if profile in sheets}
     return [found.get(name) for name in canonical]
 
 

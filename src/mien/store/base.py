@@ -74,13 +74,6 @@ _decode_places = msgspec.msgpack.Decoder(list[int]).decode
 _decode_writes = msgspec.msgpack.Decoder(list[Write]).decode
 
 
-class Found(NamedTuple):
-    """A profile that an identifier names, and its traits."""
-
-    id: int
-    sheet: TraitSheet
-
-
 class Head(NamedTuple):
     """What a profile is, without its parts. `members` are the ids of the profiles it absorbed."""
 
@@ -267,6 +260,9 @@ class Store(Protocol):
     def owner(self, space: str, identifier: Identifier) -> int | None:
         """Return the id of the profile an identifier names, of the survivor where it was merged."""
 
+    def owners(self, space: str, identifiers: Iterable[Identifier]) -> dict[Identifier, int]:
+        """Return what `owner` does for each of these identifiers; those that name nobody are left out."""
+
     def head(self, profile: int) -> Head | None:
         """Return what a profile is."""
 
@@ -276,11 +272,11 @@ class Store(Protocol):
     def traits(self, profile: int) -> TraitSheet | None:
         """Return the traits of a profile; None when there is no such profile."""
 
+    def sheets(self, profiles: Iterable[int]) -> dict[int, TraitSheet]:
+        """Return the traits of these profiles; unknown ids are left out."""
+
     def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
         """Return the traits of the profile an identifier names, in one look; None when it names none."""
-
-    def found(self, space: str, identifiers: Iterable[Identifier]) -> dict[Identifier, Found]:
-        """Return the profiles these identifiers name, in one look; those that name none are left out."""
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """Return the identifiers of a profile, the newest first, ties by type and value."""

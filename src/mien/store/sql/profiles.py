@@ -8,7 +8,7 @@ from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.errors import Contended
-from mien.store.base import Found, Head, HeldIdentifier, Recent, TraitSheet
+from mien.store.base import Head, HeldIdentifier, Recent, TraitSheet
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
 
@@ -28,6 +28,12 @@ class ProfileReads:
         )
         return found if found != SUPPRESSED else None
 
+    def owners(self, space: str, identifiers: Iterable[Identifier]) -> dict[Identifier, int]:
+        """See Store."""
+        by_key = {identifier_key(space, i): i for i in identifiers}
+        rows = self.db.among("SELECT key, profile_id FROM identifiers WHERE key", by_key)
+        return {by_key[key]: profile for key, profile in rows if profile != SUPPRESSED}
+
     def head(self, profile: int) -> Head | None:
         """See Store."""
         row = self.db.value("SELECT profile_id, collection, head FROM profiles WHERE profile_id = ?", profile)
@@ -43,6 +49,11 @@ class ProfileReads:
         document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
         return None if document is None else documents.read_sheet(document)
 
+    def sheets(self, profiles: Iterable[int]) -> dict[int, TraitSheet]:
+        """See Store."""
+        rows = self.db.among("SELECT profile_id, traits FROM profiles WHERE profile_id", set(profiles))
+        return {profile: documents.read_sheet(document) for profile, document in rows}
+
     def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
         """See Store."""
         document = self.db.value(
@@ -50,16 +61,6 @@ class ProfileReads:
             identifier_key(space, identifier),
         )
         return None if document is None else documents.read_sheet(document)
-
-    def found(self, space: str, identifiers: Iterable[Identifier]) -> dict[Identifier, Found]:
-        """See Store."""
-        by_key = {identifier_key(space, i): i for i in identifiers}
-        rows = self.db.among(
-            "SELECT i.key, p.profile_id, p.traits FROM identifiers i"
-            " JOIN profiles p ON p.profile_id = i.profile_id WHERE i.key",
-            by_key,
-        )
-        return {by_key[key]: Found(profile, documents.read_sheet(document)) for key, profile, document in rows}
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """See Store."""
