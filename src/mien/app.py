@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Router
 
 from mien.dialects import segment
 from mien.settings import Settings
 from mien.store.sql import Limits, open_store
+from mien.web.changes import Changes
 from mien.web.gateway import Gateway
 from mien.web.health import health_routes
 from mien.web.limits import RateLimits
@@ -31,6 +33,7 @@ def create_app(settings: Settings) -> Gateway:
     store, watched = open_store(settings.store, limits), open_store(settings.store, limits)
     reader = Reader(store, threads=settings.store_connections)
     tenants = Tenants(watched)
+    changes = Changes(partial(open_store, settings.store, replace(limits, connections=1)))
     metrics = Metrics()
     queue = IngestQueue(
         partial(spawn, url=settings.store, limits=limits, log_json=settings.log_json),
@@ -40,7 +43,7 @@ def create_app(settings: Settings) -> Gateway:
     )
     health = health_routes(reader, queue, metrics)
     proxies = Proxies(settings.trusted_proxies)
-    dialect = segment.segment_routes(reader, tenants, RateLimits(), queue, proxies)
+    dialect = segment.segment_routes(reader, changes, tenants, RateLimits(), queue, proxies)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -49,6 +52,7 @@ def create_app(settings: Settings) -> Gateway:
         await queue.start()
         yield
         await queue.stop()
+        await changes.stop()
         tenants.stop()
         watched.close()
         store.close()

@@ -44,6 +44,10 @@ class CannotUnmerge(MienError):
     """The merge cannot be undone: it was made before Mien kept what that needs."""
 
 
+class IdentifierNotFound(NotFound):
+    """The profile does not hold this identifier."""
+
+
 class SettingsRefused(MienError):
     """The settings contradict themselves or cannot be read; nothing was changed."""
 

@@ -84,6 +84,38 @@ def _mien(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "mien", *arguments], capture_output=True, text=True, check=False)
 
 
+def test_a_merge_is_told_undone_and_read_at_once(tenant: Tenant, server: Server) -> None:
+    """Two people shared a browser; the operator finds out why they are one, and undoes it."""
+    tenant.send({**identify("", {"plan": "pro"}), "userId": None, "anonymousId": "browser"})
+    tenant.send({**identify("ann", {"city": "Ulm"}), "traits": {"email": "ann@x.c", "city": "Ulm"}})
+    tenant.send({**identify("ann"), "anonymousId": "browser", "messageId": "the-bridge"})
+    told = server.mien("profile", "history", tenant.slug, "user_id:ann")
+    assert "message the-bridge of source" in told
+    young = next(word for word in told.split() if word.startswith("use_"))
+    assert "email:ann@x.c came by message" in server.mien("profile", "why", tenant.slug, "user_id:ann")
+    assert "was undone" in server.mien("profile", "unmerge", tenant.slug, young, "--forever")
+    assert tenant.traits("user_id:ann") == {"email": "ann@x.c", "city": "Ulm"}
+    assert tenant.traits("anonymous_id:browser") == {"plan": "pro"}
+    tenant.send({**identify("ann"), "anonymousId": "browser"})
+    assert tenant.identifiers("user_id:ann") == {("user_id", "ann"), ("email", "ann@x.c")}
+
+
+def test_somebody_is_forgotten_and_does_not_come_back_until_told(tenant: Tenant, server: Server) -> None:
+    tenant.send(identify("bob", {"email": "Bob@x.c"}), track("bob"))
+    assert "Suppressed: 2 identifiers" in server.mien("forget", tenant.slug, "email:BOB@x.c")
+    assert tenant.get("user_id:bob/traits").status_code == 404
+    tenant.send(identify("bob", {"email": "bob@x.c"}))
+    assert tenant.get("user_id:bob/traits").status_code == 404
+    assert ("suppressed", "") in tenant.discards()
+    assert "1 profiles" in server.mien("deletions", tenant.slug)
+    listed = server.mien("suppression", "list", tenant.slug)
+    assert "bob" not in listed.lower()
+    assert "user_id" in listed
+    assert "It may come back." in server.mien("suppression", "end", tenant.slug, "user_id:bob")
+    tenant.send(identify("bob", {"plan": "free"}))
+    assert tenant.traits("user_id:bob") == {"plan": "free"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

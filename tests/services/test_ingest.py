@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from mien.core.fold import Policy
 from mien.core.message import Identifier, Kind, Submission
 from mien.core.presets import preset
+from mien.core.rules import Rules, TypeRule
 from mien.core.space import DAY, Retention
+from mien.core.story import MOST_NOTES
 from mien.services.ingest import Receipt, settle
 from mien.store.sql import SqlStore
 from tests.factories import NOW, ids, message, space, take_in, user
@@ -96,3 +98,33 @@ def test_an_event_of_an_account_is_kept_with_user_and_account(store: SqlStore) -
         profile = store.owner("acme", name)
         assert profile is not None
         assert store.activity(profile)["E"].times == 1
+
+
+def test_a_merge_storm_on_one_hub_ends_at_the_cap_and_is_listed(store: SqlStore) -> None:
+    """A tablet's id on everybody's messages: so many become one, and all later ones stay by themselves."""
+    rules = Rules(types={"email": TypeRule(limit=1000, priority=1)}, other=TypeRule(limit=1000), max_merges=20)
+    tenant, hub = space(policy=Policy(rules=rules)), user("tablet", "t1")
+    people = [user("email", f"e{n}@x.c") for n in range(120)]
+    take_in(store, *[message(person) for person in people], tenant=tenant)
+    for person in people:
+        take_in(store, message(hub, person), tenant=tenant)
+    crowd = store.profile(store.owner("acme", hub) or 0)
+    assert crowd is not None
+    assert len(crowd.members) == 20
+    assert store.owner("acme", people[-1]) != crowd.id
+    refused = store.discards("acme", reason="profile_merge_limit_exceeded", limit=1000)
+    assert len(refused) == 120 - 21
+
+
+def test_a_profile_stops_taking_identifiers_at_the_cap_and_its_story_stays_short(store: SqlStore) -> None:
+    rules = Rules(types={"user_id": TypeRule(priority=1)}, other=TypeRule(limit=10**6), max_identifiers=100)
+    tenant = space(policy=Policy(rules=rules))
+    cards = [user("card", str(n)) for n in range(3, 1003)]
+    for start in range(0, 1000, 10):
+        take_in(store, message(U1, *cards[start : start + 10]), tenant=tenant)
+    profile = store.profile(store.owner("acme", U1) or 0)
+    assert profile is not None
+    assert len(profile.identifiers) == 100
+    assert profile.serial == 100
+    assert len(profile.notes) == MOST_NOTES
+    assert {note.what for note in profile.notes} == {"id_mapping_limit_exceeded"}

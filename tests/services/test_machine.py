@@ -14,9 +14,9 @@ from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message, Submis
 from mien.core.rules import Rules, TypeRule
 from mien.core.space import Space
 from mien.core.story import Merge
-from mien.errors import Unavailable
+from mien.errors import IdentifierNotFound, Unavailable
 from mien.services.forget import forget, unsuppress
-from mien.services.identifiers import IdentifierNotFound, remove
+from mien.services.identifiers import remove
 from mien.services.ingest import settle
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery

@@ -9,8 +9,10 @@ from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message
 from mien.core.profile import Profile
 from mien.core.rules import Rules, TypeRule
 from mien.core.space import Space
-from mien.core.story import Merge, Unmerge
+from mien.core.story import REMOVED, Merge, Unmerge
 from mien.errors import CannotUnmerge, NotMerged
+from mien.services.forget import forget
+from mien.services.identifiers import remove
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore
@@ -216,3 +218,66 @@ def test_a_later_merge_whose_message_is_gone_stands_by_its_account(store: SqlSto
 def _began_with(store: SqlStore, profile: int, name: Identifier) -> bool:
     found = store.profile(profile)
     return found is not None and (name.type, name.value) in found.identifiers
+
+
+def test_an_identifier_came_by_the_message_that_named_it_for_who_holds_it(store: SqlStore) -> None:
+    """What named both brings nothing more to the one than what named it alone."""
+    new = user("user_id", "u")
+    first, second = message(A, B, new), message(B, new)
+    take(store, message(A), message(B), message(A, B), first, second)
+    undo(store, profile_of(store, A).members[0])
+    assert held(store, B) == {"b", "u"}
+    assert profile_of(store, B).identifiers["user_id", "u"].message == second.id
+
+
+def test_what_was_removed_is_known_to_the_next_unmerge(store: SqlStore) -> None:
+    """The card went from B to A: it was removed, and came again with A."""
+    card = user("card", "1")
+    take(store, message(A), message(B))
+    second = profile_of(store, B).id
+    take(store, message(A, B), message(B, card), message(C))
+    third = profile_of(store, C).id
+    take(store, message(A, C))
+    remove(store, LOOSE, profile_of(store, A).id, card, now=NOW)
+    take(store, message(A, card))
+    undo(store, third)
+    assert REMOVED in {one.what for one in profile_of(store, A).notes}
+    undo(store, second)
+    assert held(store, A) == {"a", "1"}
+    assert held(store, B) == {"b"}
+
+
+def test_what_was_removed_before_a_merge_may_come_again_after_it(store: SqlStore) -> None:
+    """The card was removed from B and C, who were one, before they became one with A, and came again with C."""
+    card = user("card", "1")
+    take(store, message(A), message(B), message(C))
+    third = profile_of(store, C).id
+    take(store, message(B, C), message(B, card))
+    remove(store, LOOSE, profile_of(store, B).id, card, now=NOW)
+    take(store, message(A, B), message(C, card))
+    undo(store, third)
+    assert held(store, A) == {"a", "b"}
+    assert held(store, C) == {"c", "1"}
+
+
+def test_no_link_with_somebody_forgotten_comes_back(store: SqlStore) -> None:
+    take(store, group(B, "g"), message(A))
+    forget(store, LOOSE, [Identifier(ACCOUNTS, "group_id", "g")], deletion="d1", suppress=False, now=NOW)
+    take(store, message(A, B), group(A, "h"))
+    forget(store, LOOSE, [Identifier(ACCOUNTS, "group_id", "h")], deletion="d2", suppress=False, now=NOW)
+    undo(store, profile_of(store, A).members[0])
+    assert store.db.rows("SELECT 1 FROM links") == []
+
+
+def test_what_went_to_the_one_that_absorbed_both_is_not_held_twice(store: SqlStore) -> None:
+    """The card was removed from B and C, who were one, and came to A before A became one with them."""
+    card = user("card", "1")
+    take(store, message(A), message(B, card), message(C))
+    third = profile_of(store, C).id
+    take(store, message(B, C))
+    remove(store, LOOSE, profile_of(store, B).id, card, now=NOW)
+    take(store, message(A, card), message(A, C))
+    undo(store, third)
+    assert held(store, A) == {"a", "c", "1"}
+    assert held(store, B) == {"b"}
+    assert store.owner("acme", card) == store.owner("acme", A)

@@ -234,9 +234,10 @@ def test_erased_means_no_table_holds_them(store: SqlStore) -> None:
     take_in(
         store, _group(U1, "g", at=1), message(other, event="E"), message(U1, other), message(user("user_id", "u2"))
     )
-    victim = head_of(store)
+    victim = store.profile(head_of(store).id)
+    assert victim is not None
     with store.begin() as unit:
-        unit.erase("acme", [victim.id, 12345])
+        unit.erase("acme", [victim])
     assert store.owner("acme", U1) is None
     assert store.owner("acme", other) is None
     ids = (victim.id, *victim.members)
@@ -249,6 +250,31 @@ def test_erased_means_no_table_holds_them(store: SqlStore) -> None:
     ):
         assert not store.db.rows(f"SELECT 1 FROM {table} WHERE {column} IN ({ids[0]}, {ids[-1]})"), table
     assert store.owner("acme", user("user_id", "u2")) is not None
+
+
+def test_who_changed_since_they_were_read_is_not_erased(store: SqlStore) -> None:
+    """Neither when a message came meanwhile, nor when they became one with somebody."""
+    other = user("anonymous_id", "a1")
+    take_in(store, message(other), message(U1))
+    then = store.profile(head_of(store).id)
+    take_in(store, message(U1, other))
+    now = store.profile(head_of(store).members[0])
+    for absorbed in (then, now):
+        assert absorbed is not None
+        with pytest.raises(Contended), store.begin() as unit:
+            unit.erase("acme", [absorbed])
+    assert len(store.identifiers(head_of(store).id)) == 2
+
+
+def test_an_owner_that_does_not_hold_the_identifier_is_contended(store: SqlStore) -> None:
+    """As one look may find it when somebody moves an identifier before the next."""
+    other = user("anonymous_id", "a1")
+    take_in(store, message(U1), message(other))
+    store.db.change("UPDATE identifiers SET profile_id = ?", [(head_of(store).id,)])
+    with store.begin() as unit:
+        assert unit.load("acme", [U1]).owners == {U1: head_of(store).id}
+    with pytest.raises(Contended), store.begin() as unit:
+        unit.load("acme", [other])
 
 
 def test_messages_are_purged_when_timestamp_and_receipt_are_old(store: SqlStore) -> None:

@@ -21,6 +21,10 @@ LOW_DISK = 1 << 30
 LONG_LOG = 512 << 20
 
 
+_CHECK_FILE = "Check the path, and that this user may read and write the file and its folder."
+_CHECK_SERVER = "Check that the server runs, the address, the password (~/.pgpass), and what pg_hba.conf lets in."
+
+
 def doctor(store: StoreOption = None) -> None:
     """Look at this installation; exit with 1 when something is wrong."""
     console.print(f"Mien {__version__}, Python {sys.version.split()[0]}, SQLite {apsw.sqlite_lib_version()}")
@@ -43,7 +47,8 @@ def _findings(flag: str | None) -> Iterator[tuple[str, str]]:
     try:
         opened = open_store(settings.store)
     except MienError as error:
-        yield str(error), "Check the path, and that this user may read and write the file and its folder."
+        file = settings.store.startswith("sqlite:")
+        yield str(error), _CHECK_FILE if file else _CHECK_SERVER
         return
     with opened as found:
         yield from _in_store(found)

@@ -115,6 +115,8 @@ class _Case(NamedTuple):
 
     def guarded(self) -> frozenset[int]:
         """Return the profiles that this message may not find."""
+        if not self.rules.guards:
+            return frozenset()
         named = {self.owners[i].id: self.owners[i] for i in self.claims if i in self.owners}
         return frozenset(owner.id for owner in named.values() if _is_guarded(owner, self.claims, self.rules))
 

@@ -105,6 +105,11 @@ class Rules(Struct, frozen=True, kw_only=True):
         """Return the types this space configures beyond `known`."""
         return frozenset(self.types) - frozenset(known)
 
+    @property
+    def guards(self) -> bool:
+        """Whether some profiles are not found by every message that names them."""
+        return any(rule.login or rule.immutable for rule in (*self.types.values(), self.other))
+
     def canonical(self, identifier: Identifier) -> Identifier:
         """Return the identifier as it is kept and looked up."""
         if self.of(identifier.type).fold_case:
@@ -175,7 +180,8 @@ def compiled(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        raise ValueError(str(error)) from None
+        reason = error.args[0] if error.args else ""
+        raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
 
 
 _LONGEST = 100

@@ -10,7 +10,7 @@ from mien.core.fold import Absorption, Desk, Entry, Outcome, Policy, link, take
 from mien.core.message import Identifier, Kind, Message, identifier_key, order_of
 from mien.core.profile import Profile
 from mien.core.rules import MOST, TypeRule
-from mien.core.story import LEFT, Merge, Note
+from mien.core.story import LEFT, Merge, Note, note
 
 
 class Family(Struct, frozen=True, kw_only=True):
@@ -75,7 +75,10 @@ class _Telling:
         self.desk = desk
         self._family = family
         self.relinked: list[Relinked] = []
-        self._joined = {p.id: p for p in family.joined}
+        # Who absorbed the two together is there from then on: it may hold what had left them.
+        self._joined = {p.id: p for p in (*family.joined, *family.before[2:])}
+        # Those of a profile that was absorbed come before the absorbing one's.
+        self._places = {p.id: place for place, p in enumerate(family.before)}
         self._gone = [n for n in family.today.notes if n.what in LEFT and _is_since(n, family.before)]
 
     def tell(self) -> None:
@@ -84,25 +87,36 @@ class _Telling:
         lost = [
             _without_content(self._family.today, merge) for merge in self._family.since if merge.message not in kept
         ]
-        for entry in _in_order([*self._family.entries, *lost], self._family.before):
+        for entry in sorted([*self._family.entries, *lost], key=lambda e: (self._places[e.profile], e.serial)):
             self._let_go(entry)
-            for absorbed in entry.absorbed:
-                self._join(absorbed)
+            for other in (entry.profile, *entry.absorbed):
+                self._join(other)
             told = self._take(entry)
             if entry.message.id not in kept:
                 del self.desk.entries[len(self.desk.entries) - told :]
+        still = {identifier_key(self._family.today.space, name) for name in self._family.today.names()}
+        for due in self._gone:
+            if due.key not in still:
+                self._remove(due)
 
     def _let_go(self, entry: Entry) -> None:
-        """Remove identifiers that had been removed from a profile before it took this message in."""
-        for due in [n for n in self._gone if n.profile == entry.profile and n.serial < entry.serial]:
+        """Remove identifiers that had been removed before this message was taken in."""
+        at = (self._places[entry.profile], entry.serial)
+        for due in [left for left in self._gone if (self._places[left.profile], left.serial) < at]:
             self._gone.remove(due)
-            for identifier in list(self.desk.owners):
-                if identifier_key(self._family.today.space, identifier) == due.key:
-                    self._disown(identifier)
+            self._remove(due)
 
-    def _join(self, absorbed: int) -> None:
+    def _remove(self, due: Note) -> None:
+        """Let an identifier leave whoever holds it by now, and note that there."""
+        for identifier in list(self.desk.owners):
+            if identifier_key(self._family.today.space, identifier) == due.key:
+                owner = self._disown(identifier)
+                left = due._replace(profile=owner.id, serial=owner.serial, times=1, first_at=due.last_at)
+                self.desk.profiles[owner.id] = replace(owner, notes=note(owner.notes, [left]))
+
+    def _join(self, other: int) -> None:
         """Let a profile be there that became part later; an identifier that it holds had left the others."""
-        profile = self._joined.pop(absorbed, None)
+        profile = self._joined.pop(other, None)
         if profile is None:
             return
         for name in profile.names():
@@ -111,10 +125,12 @@ class _Telling:
             self.desk.owners[name] = profile.id
         self.desk.profiles[profile.id] = replace(profile, merged_into=None)
 
-    def _disown(self, identifier: Identifier) -> None:
+    def _disown(self, identifier: Identifier) -> Profile:
+        """Take an identifier away from the profile that has it, and return that."""
         owner = self.desk.profiles[self.desk.owners.pop(identifier)]
         rest = {pair: held for pair, held in owner.identifiers.items() if pair != (identifier.type, identifier.value)}
-        self.desk.profiles[owner.id] = replace(owner, identifiers=rest)
+        owner = self.desk.profiles[owner.id] = replace(owner, identifiers=rest)
+        return owner
 
     def _take(self, entry: Entry) -> int:
         """Take a message in by the identifiers that named its profile then; return how many entries it made."""
@@ -139,12 +155,6 @@ def _is_since(left: Note, before: Sequence[Profile]) -> bool:
             keys = {identifier_key(then.space, Identifier(then.collection, *pair)) for pair in then.identifiers}
             return left.serial > then.serial or (left.serial == then.serial and left.key in keys)
     return False
-
-
-def _in_order(entries: Sequence[Entry], before: Sequence[Profile]) -> list[Entry]:
-    """Return entries as they were taken in: those of a profile that was absorbed come before the absorbing one's."""
-    places = {p.id: place for place, p in enumerate(before)}
-    return sorted(entries, key=lambda entry: (places[entry.profile], entry.serial))
 
 
 def _without_content(today: Profile, merge: Merge) -> Entry:
@@ -187,7 +197,7 @@ def _unlimited_type(rule: TypeRule) -> TypeRule:
 
 def _begin(family: Family, policy: Policy, ids: Iterator[int]) -> Desk:
     """Return the working state as it was before the merge, with the two kept apart."""
-    profiles = {p.id: replace(p, merged_into=None) for p in family.before}
+    profiles = {p.id: replace(p, merged_into=None) for p in family.before[:2]}
     owners = {name: p.id for p in profiles.values() for name in p.names()}
     for pair in _pairs(family):
         holder = profiles[_holder(profiles, pair[0])]
@@ -206,12 +216,16 @@ def _holder(profiles: Mapping[int, Profile], member: int) -> int:
 
 
 def _strip(desk: Desk, family: Family) -> None:
-    """Take away the identifiers that were removed since, or went over to somebody else."""
-    still = family.today.identifiers
+    """Take away the identifiers that were removed since, or went over to somebody else.
+
+    The others have what brought them as they had it, unless another message brought them to who holds them now.
+    """
+    still, told = family.today.identifiers, {entry.message.id for entry in desk.entries}
     for profile in [p for p in desk.profiles.values() if p.merged_into is None]:
         for pair in profile.identifiers.keys() - still.keys():
             desk.owners.pop(Identifier(profile.collection, *pair), None)
-        rest = {pair: still[pair] for pair in profile.identifiers if pair in still}
+        had = {pair: held for pair, held in profile.identifiers.items() if pair in still}
+        rest = {pair: held if held.message in told else still[pair] for pair, held in had.items()}
         desk.profiles[profile.id] = replace(profile, identifiers=rest)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from mien.core.deletion import Deletion
+from mien.core.fold import NOBODY
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.core.space import Space
@@ -21,8 +22,8 @@ def forget(
     known = [space.policy.rules.canonical(name) for name in names]
 
     def erase(unit: Unit) -> Deletion:
-        whole = _find(store, space, known)
-        erased = unit.erase(space.slug, [whole.id] if whole else [])
+        whole = _find(unit, space, known)
+        erased = unit.erase(space.slug, [whole] if whole else [])
         held = [Identifier(whole.collection, *pair) for pair in whole.identifiers] if whole else []
         silenced = dict.fromkeys([*held, *known[:1]]) if suppress else {}
         proof = Deletion(
@@ -39,10 +40,10 @@ def forget(
     return transact(store, erase)
 
 
-def _find(store: Store, space: Space, names: Iterable[Identifier]) -> Profile | None:
-    found = (store.owner(space.slug, name) for name in names)
-    profile = next((owner for owner in found if owner is not None), None)
-    return None if profile is None else store.profile(profile)
+def _find(unit: Unit, space: Space, names: Sequence[Identifier]) -> Profile | None:
+    state = unit.load(space.slug, names)
+    owners = (state.profiles.get(state.owners.get(name, NOBODY)) for name in names)
+    return next((owner for owner in owners if owner is not None), None)
 
 
 def unsuppress(store: Store, space: Space, names: Iterable[Identifier]) -> int:

@@ -6,13 +6,9 @@ from mien.core.fold import Outcome
 from mien.core.message import Identifier, identifier_key
 from mien.core.space import Space
 from mien.core.story import REMOVED, Note, note
-from mien.errors import NotFound
+from mien.errors import IdentifierNotFound
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
-
-
-class IdentifierNotFound(NotFound):
-    """The profile does not hold this identifier."""
 
 
 def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, now: int) -> None:

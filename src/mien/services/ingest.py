@@ -55,7 +55,7 @@ def _take_in(
     known = [message for message in messages if message.space in spaces]
     fresh = [_canonical(message, spaces[message.space]) for message in unit.unseen(known)]
     more: list[Discard] = []
-    for slug, part in _by_space(fresh).items():
+    for slug, part in sorted(_by_space(fresh).items()):  # two that meet wait, and never for each other
         space = spaces[slug]
         state = _load(unit, space, part, now=now)
         outcome = fold(state, part, space.policy, ids=ids)
@@ -87,13 +87,10 @@ def _load(unit: Unit, space: Space, messages: Sequence[Message], *, now: int) ->
     """Return what the messages touch, after deleting those profiles whose time is over."""
     identifiers = {identifier for message in messages for identifier in message.identifiers}
     state = unit.load(space.slug, identifiers)
-    if space.retention.profiles is None:
-        return state
-    before = now - space.retention.profiles
-    expired = [p.id for p in state.profiles.values() if p.last.at < before]
+    expired = [p for p in state.profiles.values() if space.is_over(p.last.at, now=now)]
     if not expired:
         return state
-    unit.erase(space.slug, expired, before=before)  # but not those that another writer touched meanwhile
+    unit.erase(space.slug, expired)
     return unit.load(space.slug, identifiers)
 
 

@@ -1,9 +1,11 @@
 """Let go of what is kept no longer, a little at a time."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from mien.core.space import DAY, Space
-from mien.store.base import Store
+from mien.services.transact import transact
+from mien.store.base import Store, Unit
 
 STEP = 500
 """How many rows one transaction deletes at most."""
@@ -21,13 +23,15 @@ def purge(store: Store, spaces: Iterable[Space], *, now: int) -> int:
     """
     gone = 0
     for space in spaces:
-        keep = space.retention
-        with store.begin() as unit:
-            if keep.events is not None:
-                gone += unit.purge_messages(space.slug, before=now - keep.events, limit=STEP)
-                gone += unit.purge_discards(space.slug, before=now - keep.events, limit=STEP)
-            if keep.profiles is not None:
-                gone += unit.purge_profiles(space.slug, before=now - keep.profiles, limit=PROFILES_STEP)
-    with store.begin() as unit:
-        gone += unit.purge_discards(UNOWNED, before=now - 14 * DAY, limit=STEP)
+        gone += transact(store, partial(_step, space=space, now=now))
+    return gone + transact(store, lambda unit: unit.purge_discards(UNOWNED, before=now - 14 * DAY, limit=STEP))
+
+
+def _step(unit: Unit, *, space: Space, now: int) -> int:
+    keep, gone = space.retention, 0
+    if keep.events is not None:
+        gone += unit.purge_messages(space.slug, before=now - keep.events, limit=STEP)
+        gone += unit.purge_discards(space.slug, before=now - keep.events, limit=STEP)
+    if keep.profiles is not None:
+        gone += unit.purge_profiles(space.slug, before=now - keep.profiles, limit=PROFILES_STEP)
     return gone

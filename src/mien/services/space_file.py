@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field, structs
 from msgspec.structs import replace
 
 from mien.core.fold import Policy
-from mien.core.presets import PRESETS, preset
+from mien.core.presets import PRESETS
 from mien.core.rules import Login, Logout, Rules, TypeRule, compiled
 from mien.core.space import DAY, Retention, Space
 from mien.services.fault import Fault, at, convert
@@ -34,7 +34,7 @@ class _TypeFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class _IdentityFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    preset: Literal[tuple(PRESETS)] = "segment"  # type: ignore[valid-type]
+    preset: str = "segment"
     types: dict[str, _TypeFile] = {}
     other: _TypeFile = field(default_factory=_TypeFile)
     auto_add: bool | None = None
@@ -101,7 +101,9 @@ def _rates(given: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _rules(given: _IdentityFile) -> Rules:
-    base = preset(given.preset)
+    if given.preset not in PRESETS:
+        raise Fault(f"there is no such preset; there are {', '.join(PRESETS)}", "identity", "preset")
+    base = PRESETS[given.preset]
     with at("identity", "other"):
         other = _type_rule(given.other, base.other)
     types = dict(base.types)

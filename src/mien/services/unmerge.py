@@ -23,5 +23,4 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
         unit.write_split(space.slug, family, made, account)
         return account
 
-    # It tells again of links with profiles that it does not look at: nobody is to delete one meanwhile.
-    return transact(store, split, alone=True)
+    return transact(store, split)

@@ -177,7 +177,7 @@ class Unit(Protocol):
         """Return the messages whose id was never seen in their space, the first of each, and note them as seen."""
 
     def load(self, space: str, identifiers: Iterable[Identifier]) -> State:
-        """Return the owners of these identifiers, and their profiles whole.
+        """Return the owners of these identifiers, and their profiles whole, which hold them.
 
         Raise Contended when some of them changed between two looks.
         """
@@ -200,11 +200,10 @@ class Unit(Protocol):
     def free(self, profile: Profile, identifiers: Iterable[Identifier]) -> None:
         """Let nobody own these identifiers of a profile any more. Raise Contended when it does not own them."""
 
-    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> Erased:
+    def erase(self, space: str, profiles: Iterable[Profile]) -> Erased:
         """Delete profiles, those they absorbed, and everything kept under them; return how much that was.
 
-        Unknown ids are passed over, and with `before` profiles that were touched at that time or later. Raise
-        Contended when one changed meanwhile.
+        Raise Contended when one changed since it was read.
         """
 
     def suppress(self, space: str, identifiers: Iterable[Identifier], *, deletion: str, now: int) -> int:

@@ -91,6 +91,8 @@ def it_goes_on(store: SqlStore) -> None:
     profile = store.owner("acme", U1)
     assert profile is not None
     assert store.activity(profile)["Bought"].times == 2
+    whole = store.profile(profile)
+    assert whole is not None
     with store.begin() as unit:
-        unit.erase("acme", [profile])
+        unit.erase("acme", [whole])
     assert store.owner("acme", U1) is None

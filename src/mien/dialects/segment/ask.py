@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import parse_qsl
 
+import msgspec
 from ksuid import Ksuid
 from msgspec import Struct
 
-from mien.core.message import Identifier, identifier_key
-from mien.dialects.segment.names import COLLECTIONS, KSUID_EPOCH
+from mien.core.message import USERS, Identifier, identifier_key
+from mien.dialects.segment.names import COLLECTIONS, KSUID_EPOCH, TYPE
 from mien.errors import Invalid, MienError
 from mien.store.base import HeldIdentifier, Recent
 from mien.web.times import read_time
@@ -26,6 +27,21 @@ LINKS = (20, 20)
 class FieldRefused(MienError):
     """A field has a value it cannot have."""
 
+
+class UnsupportedType(MienError):
+    """This type of identifier cannot be removed."""
+
+
+class _Named(Struct):
+    id: str
+    type: str
+
+
+class _Deletion(Struct):
+    delete_external_ids: list[_Named]
+
+
+_read_deletion = msgspec.json.Decoder(_Deletion).decode
 
 Class = Literal["audience", "computed_trait"]
 _CLASSES: Mapping[str, Class | None] = {"": None, "audience": "audience", "computed_trait": "computed_trait"}
@@ -67,6 +83,27 @@ def read_query(text: bytes) -> dict[str, str]:
         else:
             query[name] = value
     return query
+
+
+def removal(collection: str, identifier: str, body: bytes) -> tuple[Identifier, Identifier]:
+    """Return whom a removal is about, and the identifier to remove; raise in Segment's words (reference: 1.13)."""
+    if collection != USERS:
+        raise FieldRefused(f"Invalid collection: `{collection[:100]}`.")
+    kind, colon, value = identifier.partition(":")
+    if kind != "user_id" or not colon or not value:
+        raise FieldRefused(f"Invalid URL: valid `user_id` is required. Unsupported `{kind[:100]}`.")
+    try:
+        given = _read_deletion(body).delete_external_ids
+    except msgspec.MsgspecError:
+        raise Invalid('The body must be {"delete_external_ids": [{"id": …, "type": …}]}.') from None
+    if len(given) != 1:
+        raise Invalid("Only one external_id can be deleted at a time.")
+    [named] = given
+    if (named.type, named.id) == (kind, value):
+        raise Invalid("External id specification must differ from lookup id.")
+    if named.type == "group_id" or not TYPE.fullmatch(named.type):
+        raise UnsupportedType
+    return Identifier(USERS, kind, value), Identifier(USERS, named.type, named.id)
 
 
 def check_collection(collection: str) -> str:

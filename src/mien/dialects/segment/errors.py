@@ -1,12 +1,15 @@
 """Our errors → Segment's statuses, codes and bodies (seed; reference: 1.5, 2.4)."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
-from mien.dialects.segment.ask import FieldRefused
+from mien.dialects.segment.ask import FieldRefused, UnsupportedType
 from mien.dialects.segment.render import answer
 from mien.errors import (
     Busy,
     CredentialRefused,
+    IdentifierNotFound,
     Invalid,
     MienError,
     NotFound,
@@ -35,6 +38,15 @@ _PROFILE_API: tuple[tuple[type[MienError], int, str, str | None], ...] = (
 )
 """The first class an error belongs to decides its status, code and, where Segment's is known, its message."""
 
+_REMOVAL: tuple[tuple[type[MienError], int, str, str | None], ...] = (
+    (UnsupportedType, 400, "unsupported_eid_type", "Unsupported external id type."),
+    (Invalid, 400, "bad_request", None),
+    (FieldRefused, 400, "bad_request", None),
+    (CredentialRefused, 401, "unauthorized", "The specified token is invalid."),
+    (IdentifierNotFound, 404, "eid_not_found", "External identifier not found."),
+)
+"""Where the removal of an identifier answers otherwise than the rest (reference: 1.13)."""
+
 _TRACKING_API: tuple[tuple[type[MienError], int, str], ...] = (
     # 400, not 413: documented, and the clients give up on it instead of sending the same again.
     (TooLarge, 400, "bad_request"),
@@ -50,7 +62,16 @@ _TRACKING_API: tuple[tuple[type[MienError], int, str], ...] = (
 
 def profile_error(error: MienError) -> Response:
     """Return the Profile API's answer for an error."""
-    status, code, message = next(row[1:] for row in _PROFILE_API if isinstance(error, row[0]))
+    return _answer(error, _PROFILE_API)
+
+
+def removal_error(error: MienError) -> Response:
+    """Return the answer for an error of the removal of an identifier."""
+    return _answer(error, (*_REMOVAL, *_PROFILE_API))
+
+
+def _answer(error: MienError, table: Sequence[tuple[type[MienError], int, str, str | None]]) -> Response:
+    status, code, message = next(row[1:] for row in table if isinstance(error, row[0]))
     response = answer({"error": {"code": code, "message": message or str(error)}}, status)
     return _with_wait(response, error)
 

@@ -12,16 +12,13 @@ from mien.core.space import Space
 from mien.dialects.segment import ask, render
 from mien.dialects.segment.auth import space_of
 from mien.dialects.segment.names import CONSENT, lookups, segment_id
-from mien.dialects.segment.settings import DIALECT, space_id
+from mien.dialects.segment.settings import DIALECT, RATE, space_id
 from mien.services import lookup
 from mien.store.base import EventQuery, HeldIdentifier, Store, read_members
 from mien.web.limits import RateLimits
 from mien.web.proxies import Proxies
 from mien.web.routing import header, parameter
 from mien.web.tenants import Tenants
-
-DEFAULT_RATE = "100/second"
-"""Requests a space may make (seed)."""
 
 
 class Asked(NamedTuple):
@@ -144,7 +141,7 @@ class Profiles:
         """Return whom a request asks about, once it may."""
         space = space_of(request, self._tenants)
         collection = ask.check_collection(parameter(request, "collection"))
-        self._limits.spend(space.rate_limits.get(DIALECT, DEFAULT_RATE), DIALECT, space.slug)
+        self._limits.spend(space.rate_limits.get(DIALECT, RATE), DIALECT, space.slug)
         identifier = parameter(request, "identifier")
         return Asked(space, collection, identifier, ask.read_query(request.scope["query_string"]), clock.now())
 

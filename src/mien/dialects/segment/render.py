@@ -83,6 +83,11 @@ def verbose_traits(
     return answer({"traits": values, "cursor": page})
 
 
+def removed() -> Response:
+    """Return the answer to the removal of an identifier (reference: 1.13)."""
+    return answer({"code": "success", "message": "External identifier has been deleted."})
+
+
 def external_ids(rows: Iterable[HeldIdentifier], collection: str, page: Mapping[str, Any]) -> Response:
     """Return identifiers."""
     data = [{**_external_id(row, collection), "first_message_id": row.held.message} for row in rows]

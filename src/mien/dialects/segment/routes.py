@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mien.dialects.segment import render
-from mien.dialects.segment.errors import profile_error, tracking_error
+from mien.dialects.segment.errors import profile_error, removal_error, tracking_error
 from mien.dialects.segment.names import CALLS
 from mien.dialects.segment.profiles import Profiles
+from mien.dialects.segment.removal import Removal
 from mien.dialects.segment.tracking import Tracking
 from mien.errors import NotFound
+from mien.web.changes import Changes
 from mien.web.limits import RateLimits
 from mien.web.proxies import Proxies
 from mien.web.queue import IngestQueue
@@ -33,10 +35,11 @@ _CORS = partial(
 
 
 def segment_routes(
-    reader: Reader, tenants: Tenants, limits: RateLimits, queue: IngestQueue, proxies: Proxies
+    reader: Reader, changes: Changes, tenants: Tenants, limits: RateLimits, queue: IngestQueue, proxies: Proxies
 ) -> list[Route]:
     """Return all routes of this dialect."""
     profiles = Profiles(tenants, limits, proxies)
+    removal = Removal(changes, tenants, limits)
     tracking = Tracking(tenants, queue, proxies)
 
     def read(path: str, answer: Answer, *, one_look: bool = False) -> Route:
@@ -63,6 +66,7 @@ def segment_routes(
             read(everybody, profiles.recent),
             read(f"{one}/traits", profiles.traits, one_look=True),
             read(f"{one}/external_ids", profiles.external_ids),
+            Route(f"{one}/external_ids/delete", Endpoint(removal.external_id, removal_error, WRITE)),
             read(f"{one}/events", profiles.events),
             read(f"{one}/metadata", profiles.metadata),
             read(f"{one}/links", profiles.links),

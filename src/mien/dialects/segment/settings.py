@@ -6,6 +6,8 @@ from mien.core.space import Space
 from mien.services.spaces import Section
 
 DIALECT = "segment"
+RATE = "100/second"
+"""Requests of the Profile API a space may make, unless it says otherwise (seed)."""
 
 
 class SegmentSection(Struct, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from mien.core.profile import Profile
 from mien.errors import Contended
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine
+from mien.store.sql.links import SHARED_WITH_OTHERS
 from mien.store.sql.profiles import COLUMNS
 
 
@@ -45,29 +46,26 @@ class ErasureWrites:
 
     db: Engine
 
-    def erase(self, space: str, profiles: Iterable[int], *, before: int | None = None) -> Erased:
+    def erase(self, space: str, profiles: Iterable[Profile]) -> Erased:
         """See Unit."""
+        self.db.lock(SHARED_WITH_OTHERS)
         erased = Erased()
-        touched = 2**63 - 1 if before is None else before
-        for profile in profiles:
-            rows = self.db.rows(
-                f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ? AND last_at < ?", (profile, touched)
-            )
-            if rows:
-                erased = erased.plus(self._erase(space, documents.profile_of(*rows[0])))
+        for profile in sorted(profiles, key=lambda p: p.id):
+            erased = erased.plus(self._erase(space, profile))
         return erased
 
     def _erase(self, space: str, whole: Profile) -> Erased:
         """Delete one profile. Its row goes first, so that whoever changes it meanwhile finds out."""
         gone = self.db.change(
-            "DELETE FROM profiles WHERE profile_id = ? AND version = ?", [(whole.id, whole.version)]
+            "DELETE FROM profiles WHERE profile_id = ? AND version = ? AND merged_into IS NULL",
+            [(whole.id, whole.version)],
         )
         if gone != 1:
             raise Contended
         members = [(i,) for i in whole.members]
         ids = [(whole.id,), *members]
         identifiers = self.db.change(
-            "DELETE FROM identifiers WHERE key = ?", [(identifier_key(space, name),) for name in whole.names()]
+            "DELETE FROM identifiers WHERE key = ?", sorted((identifier_key(space, name),) for name in whole.names())
         )
         discards = self._erase_discards_of(space, ids)
         self.db.change(
@@ -110,8 +108,10 @@ class ErasureWrites:
                 (space, collection, before, limit - len(idle)),
             )
             idle += [profile for (profile,) in rows]
-        # Gone are the survivors, each with those it absorbed; who was touched meanwhile stays.
-        return len([profile for profile in idle if self.erase(space, [profile], before=before).profiles])
+        rows = self.db.among(f"SELECT {COLUMNS} FROM profiles WHERE profile_id", idle)
+        found = [whole for whole in (documents.profile_of(*row) for row in rows) if whole.last.at < before]
+        self.erase(space, found)
+        return len(found)
 
     def _erase_discards_of(self, space: str, ids: Sequence[tuple[int]]) -> int:
         """Delete the discards of the messages kept with these profiles."""

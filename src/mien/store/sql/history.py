@@ -1,6 +1,6 @@
 """How profiles became what they are: merges, with what undoes them, and what undid them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from mien.core.fold import Absorption, Entry
 from mien.core.profile import Profile
@@ -10,7 +10,7 @@ from mien.errors import CannotUnmerge, Contended, NotMerged
 from mien.store.base import Account, Head
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
-from mien.store.sql.links import LinkWrites
+from mien.store.sql.links import SHARED_WITH_OTHERS, LinkWrites
 from mien.store.sql.messages import MessageWrites
 from mien.store.sql.profiles import COLUMNS, ProfileWrites
 
@@ -48,10 +48,12 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
 
     def family(self, space: str, absorbed: int) -> Family:
         """See Unit."""
+        self.db.lock(SHARED_WITH_OTHERS)
         one = self._profile(absorbed)
         if one is None or one.space != space or one.merged_into is None:
             raise NotMerged
-        before, merges, since, entries, today = [one], [], [], [], one
+        before, merges, since, today = [one], [], [], one
+        entries: list[Entry] = []
         while today.merged_into is not None:
             survivor = self._profile(today.merged_into)
             if survivor is None:
@@ -68,14 +70,17 @@ class HistoryWrites(ProfileWrites, MessageWrites, LinkWrites):
             since=[merge for merge in since if merge != merges[0]],
             before=before,
             joined=self._joined_since(today, before),
-            entries=self._with_living_links(entries),
+            entries=self._linked_with_those_there(entries),
         )
 
-    def _with_living_links(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the entries without their links to profiles that were deleted since."""
+    def _linked_with_those_there(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return messages without their links to those who were forgotten."""
         linked = {entry.linked[0] for entry in entries if entry.linked is not None}
-        living = {i for (i,) in self.db.among("SELECT profile_id FROM profiles WHERE profile_id", linked)}
-        return [e if e.linked is None or e.linked[0] in living else e._replace(linked=None) for e in entries]
+        there = {profile for (profile,) in self.db.among("SELECT profile_id FROM profiles WHERE profile_id", linked)}
+        return [
+            entry if entry.linked is None or entry.linked[0] in there else entry._replace(linked=None)
+            for entry in entries
+        ]
 
     def _profile(self, profile: int) -> Profile | None:
         rows = self.db.rows(f"SELECT {COLUMNS} FROM profiles WHERE profile_id = ?", (profile,))

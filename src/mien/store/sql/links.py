@@ -10,6 +10,8 @@ from mien.store.sql import documents
 from mien.store.sql.engine import Engine
 from mien.store.sql.profiles import canonical
 
+SHARED_WITH_OTHERS = "shared with others"
+"""Locked by whoever erases or un-merges: both change what others have, too, and leave the versions of those alone."""
 _PAGE = 100
 
 

@@ -104,8 +104,8 @@ class ProfileWrites:
         ids = set(owners.values()) - {SUPPRESSED}
         rows = self.db.among(f"SELECT {COLUMNS} FROM profiles WHERE profile_id", ids)
         profiles = {row[0]: documents.profile_of(*row) for row in rows}
-        # The two looks are one state only where the transaction sees one; elsewhere a merge may lie between them.
-        if profiles.keys() != ids or any(p.merged_into is not None for p in profiles.values()):
+        # The two looks are one state only where the transaction sees one; elsewhere anything may lie between them.
+        if profiles.keys() != ids or not all(_is_of(i, profiles[p]) for i, p in owners.items() if p != SUPPRESSED):
             raise Contended
         return State(owners=owners, profiles=profiles)
 
@@ -140,6 +140,15 @@ class ProfileWrites:
         )
         if freed != len(keys):
             raise Contended
+
+
+def _is_of(identifier: Identifier, profile: Profile) -> bool:
+    """Say whether an identifier finds a profile, by what the profile says."""
+    if profile.merged_into is not None:
+        return False
+    if identifier.type == OWN_ID:
+        return identifier.value in map(str, profile.ids)
+    return (identifier.type, identifier.value) in profile.identifiers
 
 
 def canonical(db: Engine, space: str, collection: str, profile: int) -> int | None:

@@ -30,6 +30,9 @@ class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
     def write(self, space: str, outcome: Outcome) -> None:
         """See Unit."""
         self.write_profiles(space, outcome)
+        self._write_what_came(outcome)
+
+    def _write_what_came(self, outcome: Outcome) -> None:
         self.write_messages(outcome.entries)
         self.write_links(outcome.links)
         self.write_absorptions(outcome.absorptions)
@@ -37,9 +40,11 @@ class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
 
     def write_split(self, space: str, family: Family, split: Split, unmerge: Unmerge) -> None:
         """See Unit."""
-        self.unpick(family)
+        # Profiles first, as `write` does: two transactions that meet wait, and never for each other.
+        self.write_profiles(space, split.outcome)
         self.free(family.today, split.freed)
-        self.write(space, split.outcome)
+        self.unpick(family)
+        self._write_what_came(split.outcome)
         self.relink(split.relinked)
         self.write_unmerge(unmerge)
 
