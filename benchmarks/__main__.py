@@ -145,7 +145,7 @@ def _bare(path: Path, count: int, seconds: float) -> float:
 
 
 def lookups(folder: Path, count: int, seconds: float) -> None:
-    """100 profiles in one call of the service, against a call for each."""
+    """100 profiles in one call of the service, against a call for each, over SQLite."""
     url = dataset.build(folder / f"profiles-{count}.db", count, events_each=10)
     postgresql.lookups("SQLite", url, count, seconds, "none")
 

@@ -30,7 +30,7 @@ class Engine(Protocol):
 
     @property
     def words(self) -> Mapping[str, str]:
-        """What stands for `$blob`, `$int`, `$rowid`, `$clustered` and `$rewritten` in a migration."""
+        """What stands for `$blob`, `$int`, `$rowid`, `$clustered`, `$rewritten` and `$whole_rows` in a migration."""
 
     @property
     def instant(self) -> bool:

@@ -25,8 +25,14 @@ GRACE_SECONDS = 1.0
 TRANSACTION_STATEMENTS = 3
 """A whole transaction may last as long as so many of its longest statements."""
 
-REWRITTEN = "WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)"
-"""For tables whose rows are written again and again: room for the new beside the old, tidied before much gathers."""
+REWRITTEN = "WITH (fillfactor = 75, autovacuum_vacuum_scale_factor = 0.05)"
+"""For tables whose rows are written again and again: a quarter of each page, which is the longest row that is kept as
+it is, stays free for the next version of one; tidied before much gathers. docs/decisions has what was measured."""
+WHOLE_ROWS = (
+    "ALTER TABLE profiles ALTER head SET STORAGE MAIN, ALTER traits SET STORAGE MAIN,"
+    " ALTER identifiers SET STORAGE MAIN, ALTER activity SET STORAGE MAIN;"
+)
+"""Longer rows are compressed, and only what then does not fit into a page leaves them."""
 
 _CONTENDED = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 _STATES = (errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
@@ -54,6 +60,7 @@ class Postgres:
         "rowid": "BIGINT",
         "clustered": "",
         "rewritten": REWRITTEN,
+        "whole_rows": WHOLE_ROWS,
     }
     instant = False
 

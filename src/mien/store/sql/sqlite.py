@@ -44,6 +44,7 @@ class Sqlite:
         "rowid": "INTEGER",
         "clustered": "WITHOUT ROWID",
         "rewritten": "",
+        "whole_rows": "",
     }
     instant = True
 
