@@ -1,7 +1,6 @@
 """`python -m benchmarks`: measure, and print ratios against a reference in the same run."""
 
 import argparse
-import base64
 import itertools
 import random
 import statistics
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import apsw
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks import dataset, load, servers
+from benchmarks import dataset, load, postgresql, servers
+from benchmarks.report import console, in_turn, row, table
+from benchmarks.requests import get, post
 from mien import clock
 from mien.core.message import Identifier, Kind, Message, Submission, order_of
 from mien.services.ingest import settle
@@ -24,63 +23,13 @@ from mien.store.sql import open_store
 
 PORT, OTHER_PORT = 18_800, 18_801
 CONNECTIONS = 16
-console = Console(width=120)
-table = Table("measure", "figure", "reference", "ratio", "target", box=None)
-
-
-def row(measure: str, figure: str, reference: str, ratio: float, target: str) -> None:
-    """Add a line to the report, and print it at once."""
-    console.print(f"  {measure}: {figure} against {reference}: [bold]{ratio:.2f}[/bold] (target {target})")
-    table.add_row(measure, figure, reference, f"{ratio:.2f}", target)
-
-
-def get(count: int, query: str = "", only: int | None = None) -> Callable[[], bytes]:
-    """Return a maker of requests for the traits of random profiles, or of one."""
-    auth = base64.b64encode(f"{dataset.TOKEN}:".encode()).decode()
-    chance = random.Random(7)
-
-    def make() -> bytes:
-        n = chance.randrange(count) if only is None else only
-        path = f"/v1/spaces/bench/collections/users/profiles/user_id:user-{n}/traits{query}"
-        return f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {auth}\r\n\r\n".encode()
-
-    return make
-
-
-def post(count: int, size: int = 100) -> Callable[[], bytes]:
-    """Return a maker of batches: half identifies of existing profiles that set 5 traits, half tracks."""
-    chance = random.Random(11)
-    serial = itertools.count()
-    run = f"{time.time_ns():x}"
-
-    def make() -> bytes:
-        batch = []
-        for k in range(size):
-            item = {
-                "type": "identify" if k % 2 else "track",
-                "userId": f"user-{chance.randrange(count)}",
-                "messageId": f"{run}-{next(serial)}",
-                "timestamp": "2026-11-22T00:53:25.369+00:00",
-                "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
-                "integrations": {},
-            }
-            if k % 2:
-                item["traits"] = {key: chance.randrange(1000) for key in chance.sample(dataset.TRAITS, 5)}
-            else:
-                item |= {"event": chance.choice(dataset.EVENTS), "properties": {"revenue": 12.5, "sku": "A-1"}}
-            batch.append(item)
-        body = msgspec.json.encode({"batch": batch, "writeKey": dataset.KEY})
-        head = f"POST /v1/batch HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        return head + body
-
-    return make
 
 
 def reads(folder: Path, count: int, seconds: float) -> None:
     """GET traits against the same server answering a fixed body."""
     url = dataset.build(folder / f"profiles-{count}.db", count, events_each=10)
     with servers.mien(url, PORT), servers.fixed(_size(count), OTHER_PORT):
-        ours, theirs = _in_turn(
+        ours, theirs = in_turn(
             lambda: load.run(PORT, get(count), seconds=seconds, connections=CONNECTIONS),
             lambda: load.run(OTHER_PORT, get(count), seconds=seconds, connections=CONNECTIONS),
         )
@@ -93,21 +42,12 @@ def _size(count: int) -> int:
     return load.run(PORT, get(count), seconds=0.2, connections=1).size
 
 
-def _in_turn(
-    ours: Callable[[], load.Result], theirs: Callable[[], load.Result], rounds: int = 3
-) -> tuple[load.Result, load.Result]:
-    """Measure both in turn, and return the round whose ratio is the median: the machine's speed drifts."""
-    pairs = [(ours(), theirs()) for _ in range(rounds)]
-    pairs.sort(key=lambda pair: pair[0].rate / pair[1].rate)
-    return pairs[len(pairs) // 2]
-
-
 def sizes(folder: Path, small: int, large: int, seconds: float) -> None:
     """The same GET in a small and in a large store."""
     few = dataset.build(folder / f"profiles-{small}-bare.db", small, events_each=0)
     many = dataset.build(folder / f"profiles-{large}-bare.db", large, events_each=0)
     with servers.mien(few, PORT), servers.mien(many, OTHER_PORT):
-        ours, theirs = _in_turn(
+        ours, theirs = in_turn(
             lambda: load.run(OTHER_PORT, get(large), seconds=seconds, connections=CONNECTIONS),
             lambda: load.run(PORT, get(small), seconds=seconds, connections=CONNECTIONS),
         )
@@ -123,7 +63,7 @@ def histories(folder: Path, count: int, seconds: float) -> None:
     if fresh:
         dataset.add_events(url, 1, 100_000)
     with servers.mien(url, PORT):
-        ours, theirs = _in_turn(
+        ours, theirs = in_turn(
             lambda: load.run(PORT, get(count, only=1), seconds=seconds, connections=CONNECTIONS),
             lambda: load.run(PORT, get(count, only=2), seconds=seconds, connections=CONNECTIONS),
         )
@@ -204,6 +144,12 @@ def _bare(path: Path, count: int, seconds: float) -> float:
     return done / (time.perf_counter() - started)
 
 
+def lookups(folder: Path, count: int, seconds: float) -> None:
+    """100 profiles in one call of the service, against a call for each, over SQLite."""
+    url = dataset.build(folder / f"profiles-{count}.db", count, events_each=10)
+    postgresql.lookups("SQLite", url, count, seconds, "none")
+
+
 def merges(folder: Path, count: int) -> None:
     """A merge of two profiles with 10 and with 100,000 events."""
     path = folder / f"profiles-{count}-busy.db"
@@ -254,10 +200,11 @@ def _without_limits(space: object) -> object:
 def main() -> None:
     """Measure what was asked for, everything by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", help="reads writes sizes histories merges; all by default")
+    parser.add_argument("which", nargs="*", help="what to measure; all by default")
     parser.add_argument("--profiles", type=int, default=200_000)
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--postgresql", metavar="URL", help="a server to measure with; its data stay")
     parser.add_argument("--folder", type=Path, help="keep the data here, to measure again sooner")
     given = parser.parse_args()
     servers.pin(servers.LOAD_CORE)
@@ -269,10 +216,16 @@ def main() -> None:
             "writes": lambda: writes(folder, given.profiles, given.seconds),
             "sizes": lambda: sizes(folder, 10_000, given.large, given.seconds),
             "histories": lambda: histories(folder, 10_000, given.seconds),
+            "lookups": lambda: lookups(folder, given.profiles, given.seconds),
             "merges": lambda: merges(folder, 10_000),
         }
-        for name in given.which or parts:
-            parts[name]()
+        which = given.which or [*parts, *postgresql.PARTS]
+        for name in which:
+            if name in parts:
+                parts[name]()
+        served = [name for name in which if name in postgresql.PARTS]
+        if served:
+            postgresql.measure(given.postgresql, served, given.profiles, given.seconds)
     console.print(table)
 
 

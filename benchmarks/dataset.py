@@ -44,16 +44,20 @@ def identifiers(n: int) -> list[tuple[str, str]]:
 
 
 def build(path: Path, count: int, *, events_each: int) -> str:
-    """Fill a new database, or take the one already there; return its URL."""
+    """Fill a new file, or take the one already there; return its URL."""
     url = f"sqlite:///{path}"
-    if path.exists():
-        return url
+    if not path.exists():
+        fill(url, count, events_each=events_each)
+    return url
+
+
+def fill(url: str, count: int, *, events_each: int) -> None:
+    """Fill an empty store of any engine."""
     with open_store(url) as store:
         apply(store, FILE, _sections(), {}, now=START)
         for chunk in _chunks(range(count), 1000):
             _write(store, chunk, events_each)
             store.tend()
-    return url
 
 
 def _sections() -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Servers under measurement, each in a process of its own on the first core."""
+"""Servers under measurement, each in a process of its own; on the first core unless told otherwise."""
 
 import os
 import subprocess
@@ -14,14 +14,19 @@ SERVER_CORE, LOAD_CORE = 0, 1
 
 def pin(core: int) -> None:
     """Keep this process, and what it starts, on one core where there are two."""
-    if len(os.sched_getaffinity(0)) > 1 or core not in os.sched_getaffinity(0):
-        os.sched_setaffinity(0, {core % (os.cpu_count() or 1)})
+    os.sched_setaffinity(0, {core % (os.cpu_count() or 1)})
+
+
+def unpin() -> None:
+    """Let this process, and what it starts, run on every core."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 @contextmanager
-def mien(url: str, port: int) -> Iterator[int]:
-    """Run Mien itself: one worker and its writer."""
-    with _serve([sys.executable, "-m", "mien", "serve", "--store", url, "--port", str(port)], port, "/readyz"):
+def mien(url: str, port: int, *, core: int | None = SERVER_CORE) -> Iterator[int]:
+    """Run Mien itself, one worker and its writer, on a core or on any."""
+    command = [sys.executable, "-m", "mien", "serve", "--store", url, "--port", str(port)]
+    with _serve(command, port, "/readyz", core=core):
         yield port
 
 
@@ -34,8 +39,17 @@ def fixed(size: int, port: int) -> Iterator[int]:
 
 
 @contextmanager
-def _serve(command: list[str], port: int, path: str) -> Iterator[None]:
-    process = subprocess.Popen(command, preexec_fn=lambda: pin(SERVER_CORE), stdout=subprocess.DEVNULL)  # noqa: PLW1509
+def point_reads(url: str, size: int, port: int) -> Iterator[int]:
+    """Run the reference for reads over PostgreSQL, with bodies of this size; on any core."""
+    command = [sys.executable, "-m", "benchmarks.point_reads", url, str(size), str(port)]
+    with _serve(command, port, "/livez", core=None):
+        yield port
+
+
+@contextmanager
+def _serve(command: list[str], port: int, path: str, *, core: int | None = SERVER_CORE) -> Iterator[None]:
+    place = unpin if core is None else (lambda: pin(core))
+    process = subprocess.Popen(command, preexec_fn=place, stdout=subprocess.DEVNULL)  # noqa: PLW1509
     try:
         _await(f"http://127.0.0.1:{port}{path}", process)
         yield

@@ -111,6 +111,18 @@ def test_identifiers_of_any_characters_are_found(store: SqlStore, value: str) ->
     assert list(sheet.members()) == [value]
 
 
+def test_many_are_found_at_once_as_each_alone(store: SqlStore) -> None:
+    u2, nobody = user("user_id", "u2"), user("user_id", "nobody")
+    take_in(store, message(U1, user("email", "e"), traits={"a": 1}), message(u2, traits={"a": 2}))
+    owners = store.owners("acme", [nobody, u2, user("email", "e"), U1, U1])
+    assert owners == {name: store.owner("acme", name) for name in (U1, user("email", "e"), u2)}
+    assert store.owners("beta", [U1, u2]) == {}
+    profiles = set(owners.values())
+    assert store.sheets([*owners.values(), 5]) == {profile: store.traits(profile) for profile in profiles}
+    assert store.heads([*owners.values(), 5]) == {profile: store.head(profile) for profile in profiles}
+    assert store.owners("acme", []) == store.sheets([]) == store.heads([]) == {}
+
+
 def test_trait_keys_come_in_the_order_of_their_bytes(store: SqlStore) -> None:
     take_in(store, message(U1, traits={"é": 1, "a": 1, "B": 1, "3_a": 1, "😀": 1, "ﬀ": 1}))
     sheet = store.traits(head_of(store).id)

@@ -342,3 +342,12 @@ def _tended(store: SqlStore) -> Iterator[None]:
     yield
     stop.set()
     thread.join()
+
+
+def test_a_fat_profile_stays_in_its_row(url: str) -> None:
+    """Rows that are written again and again would leave a copy of all that was moved out, each time."""
+    with open_store(url) as store:
+        take_in(store, message(U1, traits={f"trait_{n}": f"one of many values, the {n * n}th" for n in range(200)}))
+        assert store.db.value("SELECT octet_length(traits) FROM profiles") > 8192
+        moved = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'profiles'::regclass"
+        assert store.db.value(moved) == 0

@@ -39,8 +39,8 @@ def settle(
     `null` removes a trait. Beyond `limit` traits a new one is refused, and those that exist go on changing; the same
     holds for the tombstones by themselves. Nothing may make keys and values longer than `limit_bytes` together.
     """
-    settled = dict(traits)
-    size = sum(len(key) + len(trait.value) for key, trait in traits.items())
+    settled = dict(traits.items())  # what lies behind a Mapping is unpacked once
+    size = sum(map(len, settled)) + sum([len(value) for value, _ in settled.values()])
     refused = []
     for key, text in changes.items():
         value = REMOVED if text == b"null" else text

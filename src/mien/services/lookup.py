@@ -56,6 +56,29 @@ def traits(store: Store, space: Space, names: Sequence[Identifier], *, now: int)
     raise ProfileNotFound
 
 
+class Found(NamedTuple):
+    """A profile that a name finds, and its traits."""
+
+    id: int
+    sheet: TraitSheet
+
+
+def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Found | None]:
+    """Return for each of these names, in their order, the profile it finds, or None where `find` would raise.
+
+    Two looks, or three where profiles have their time, however many names there are: hold a state around them.
+    """
+    canonical = [space.policy.rules.canonical(name) for name in names]
+    owners = store.owners(space.slug, canonical)
+    profiles = set(owners.values())
+    if space.retention.profiles is not None:
+        heads = store.heads(profiles).values()
+        profiles = {head.id for head in heads if not space.is_over(head.last.at, now=now)}
+    sheets = store.sheets(profiles)
+    found = {name: Found(profile, sheets[profile]) for name, profile in owners.items() if profile in sheets}
+    return [found.get(name) for name in canonical]
+
+
 def head(store: Store, space: Space, profile: int, *, now: int) -> Head:
     """Return what a profile is; raise ProfileNotFound when it is gone or its time is over."""
     found = store.head(profile)

@@ -261,11 +261,20 @@ class Store(Protocol):
     def owner(self, space: str, identifier: Identifier) -> int | None:
         """Return the id of the profile an identifier names, of the survivor where it was merged."""
 
+    def owners(self, space: str, identifiers: Iterable[Identifier]) -> dict[Identifier, int]:
+        """Return what `owner` does for each of these identifiers; those that name nobody are left out."""
+
     def head(self, profile: int) -> Head | None:
         """Return what a profile is."""
 
+    def heads(self, profiles: Iterable[int]) -> dict[int, Head]:
+        """Return what these profiles are; unknown ids are left out."""
+
     def traits(self, profile: int) -> TraitSheet | None:
         """Return the traits of a profile; None when there is no such profile."""
+
+    def sheets(self, profiles: Iterable[int]) -> dict[int, TraitSheet]:
+        """Return the traits of these profiles; unknown ids are left out."""
 
     def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
         """Return the traits of the profile an identifier names, in one look; None when it names none."""

@@ -6,8 +6,8 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from collections.abc import ItemsView, Iterator, Mapping
+from itertools import accumulate, repeat
 
 from msgspec import Raw, Struct, json, msgpack
 
@@ -191,14 +191,18 @@ class KeptTraits(Mapping[str, Trait]):
     def __len__(self) -> int:
         return len(self._whole())
 
+    def items(self) -> ItemsView[str, Trait]:
+        """Return keys and traits, faster than one by one."""
+        return self._whole().items()
+
 
 def read_traits(document: bytes) -> dict[str, Trait]:
     """Return the traits whole, tombstones included."""
     d = _read_traits(document)
     members = read_members(d.text)
-    traits = {
-        key: Trait(bytes(value), d.writes[i]) for (key, value), i in zip(members.items(), d.places, strict=True)
-    }
+    # Half of the time of taking a message in went into making these one by one.
+    pairs = zip(map(bytes, members.values()), map(d.writes.__getitem__, d.places), strict=True)
+    traits = dict(zip(members, map(tuple.__new__, repeat(Trait), pairs), strict=True))
     traits.update((key, Trait(REMOVED, d.writes[i])) for key, i in d.removed.items())
     return traits
 

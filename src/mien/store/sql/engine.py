@@ -30,7 +30,7 @@ class Engine(Protocol):
 
     @property
     def words(self) -> Mapping[str, str]:
-        """What stands for `$blob`, `$int`, `$rowid`, `$clustered` and `$rewritten` in a migration."""
+        """What stands for `$blob`, `$int`, `$rowid`, `$clustered`, `$rewritten` and `$whole_rows` in a migration."""
 
     @property
     def instant(self) -> bool:
@@ -50,6 +50,9 @@ class Engine(Protocol):
 
     def change(self, sql: str, parameters: Iterable[Sequence[Any]]) -> int:
         """Run a statement for each of the parameters; return how many rows changed."""
+
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> set[Any]:
+        """Add the rows that are not there yet, by their first column; return what those have in it."""
 
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Add rows to a table as fast as this database can. Raise Contended when one of the same key is there."""

@@ -14,6 +14,7 @@ from mien.store.sql import documents
 from mien.store.sql.documents import MessageDocument, message_key
 from mien.store.sql.engine import Engine, Row
 
+_COLUMNS = ("profile_id", "shown", "timestamp", "received_order", "key", "space", "aged_at", "event", "body")
 _FIRST = Place(-(2**63), -(2**63), b"")
 _PLACE = "profile_id = ? AND shown = ? AND timestamp = ? AND received_order = ? AND key = ?"
 _LAST = Place(2**63 - 1, 2**63 - 1, b"\xff" * 17)
@@ -86,11 +87,7 @@ class MessageWrites:
         by_key: dict[bytes, Message] = {}
         for message in messages:
             by_key.setdefault(message_key(message.space, message.id), message)
-        fresh = self.db.each(
-            "INSERT INTO seen (key) VALUES (?) ON CONFLICT (key) DO NOTHING RETURNING key",
-            [(key,) for key in sorted(by_key)],
-        )
-        new = {key for (key,) in fresh}
+        new = self.db.add("seen", ("key",), [(key,) for key in sorted(by_key)])
         return [message for key, message in by_key.items() if key in new]
 
     def entries_since(self, space: str, profile: int, serial: int) -> list[Entry]:
@@ -129,11 +126,7 @@ class MessageWrites:
 
     def write_messages(self, entries: Iterable[Entry]) -> None:
         """Keep messages with their profiles."""
-        self.db.change(
-            "INSERT INTO messages (profile_id, shown, timestamp, received_order, key, space, aged_at, event, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(entry) for entry in entries],
-        )
+        self.db.load("messages", _COLUMNS, [_row(entry) for entry in entries])
 
     def purge_messages(self, space: str, *, before: int, limit: int) -> int:
         """See Unit."""

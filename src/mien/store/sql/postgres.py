@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import psycopg
 from psycopg import Connection, RawCursor, errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 
 from mien.errors import ConnectionLost, Contended, SettingsRefused, Unavailable
@@ -24,8 +25,14 @@ GRACE_SECONDS = 1.0
 TRANSACTION_STATEMENTS = 3
 """A whole transaction may last as long as so many of its longest statements."""
 
-REWRITTEN = "WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)"
-"""For tables whose rows are written again and again: room for the new beside the old, tidied before much gathers."""
+REWRITTEN = "WITH (fillfactor = 75, autovacuum_vacuum_scale_factor = 0.05)"
+"""For tables whose rows are written again and again: a quarter of each page, which is the longest row that is kept as
+it is, stays free for the next version of one; tidied before much gathers. docs/decisions has what was measured."""
+WHOLE_ROWS = (
+    "ALTER TABLE profiles ALTER head SET STORAGE MAIN, ALTER traits SET STORAGE MAIN,"
+    " ALTER identifiers SET STORAGE MAIN, ALTER activity SET STORAGE MAIN;"
+)
+"""Longer rows are compressed, and only what then does not fit into a page leaves them."""
 
 _CONTENDED = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 _STATES = (errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
@@ -53,6 +60,7 @@ class Postgres:
         "rowid": "BIGINT",
         "clustered": "",
         "rewritten": REWRITTEN,
+        "whole_rows": WHOLE_ROWS,
     }
     instant = False
 
@@ -78,7 +86,7 @@ class Postgres:
             raise SettingsRefused(f"This is PostgreSQL {version}; Mien needs {OLDEST} or newer.")
 
     def _connect(self) -> Connection[Row]:
-        """Connect: numbers in their binary form, and no statement that never ends."""
+        """Connect: numbers and lists in their binary form, and no statement that never ends."""
         connection = ListeningConnection.connect(
             self._url,
             autocommit=True,
@@ -93,6 +101,7 @@ class Postgres:
         if self._limits.statement:
             connection.patience = self._limits.statement + GRACE_SECONDS
         connection.adapters.register_dumper(int, Int8BinaryDumper)
+        connection.adapters.register_dumper(list, ListBinaryDumper)
         try:
             connection.execute(self._time_outs(connection.info.server_version))
         except BaseException:
@@ -163,6 +172,18 @@ class Postgres:
         """See Engine."""
         given = list(parameters)
         return self._ask(lambda c: _change(c, sql, given)) if given else 0
+
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> set[Any]:
+        """See Engine. All go in one statement, a list for each column."""
+        if not rows:
+            return set()
+        key, places = columns[0], ", ".join("?" * len(columns))
+        added = self.rows(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({places})"
+            f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}",
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        return {value for (value,) in added}
 
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See Engine."""

@@ -28,18 +28,31 @@ class ProfileReads:
         )
         return found if found != SUPPRESSED else None
 
+    def owners(self, space: str, identifiers: Iterable[Identifier]) -> dict[Identifier, int]:
+        """See Store."""
+        by_key = {identifier_key(space, i): i for i in identifiers}
+        rows = self.db.among("SELECT key, profile_id FROM identifiers WHERE key", by_key)
+        return {by_key[key]: profile for key, profile in rows if profile != SUPPRESSED}
+
     def head(self, profile: int) -> Head | None:
         """See Store."""
-        row = self.db.value("SELECT collection, head FROM profiles WHERE profile_id = ?", profile)
-        if row is None:
-            return None
-        head = documents.read_head(row[1])
-        return Head(profile, row[0], head.first, head.last, head.members, head.notes)
+        row = self.db.value("SELECT profile_id, collection, head FROM profiles WHERE profile_id = ?", profile)
+        return None if row is None else _head(row)
+
+    def heads(self, profiles: Iterable[int]) -> dict[int, Head]:
+        """See Store."""
+        rows = self.db.among("SELECT profile_id, collection, head FROM profiles WHERE profile_id", set(profiles))
+        return {row[0]: _head(row) for row in rows}
 
     def traits(self, profile: int) -> TraitSheet | None:
         """See Store."""
         document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
         return None if document is None else documents.read_sheet(document)
+
+    def sheets(self, profiles: Iterable[int]) -> dict[int, TraitSheet]:
+        """See Store."""
+        rows = self.db.among("SELECT profile_id, traits FROM profiles WHERE profile_id", set(profiles))
+        return {profile: documents.read_sheet(document) for profile, document in rows}
 
     def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
         """See Store."""
@@ -108,10 +121,8 @@ class ProfileWrites:
             " last_at = ? WHERE profile_id = ? AND version = ?",
             [_update(profile) for profile in ordered if profile.version],
         )
-        claimed = self.db.change(
-            "INSERT INTO identifiers (key, profile_id) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
-            sorted((identifier_key(space, i), profile) for i, profile in outcome.claims.items()),
-        )
+        claims = sorted((identifier_key(space, i), profile) for i, profile in outcome.claims.items())
+        claimed = len(self.db.add("identifiers", ("key", "profile_id"), claims))
         moved = self.db.change(
             "UPDATE identifiers SET profile_id = ? WHERE key = ?",
             sorted(
@@ -145,6 +156,12 @@ def canonical(db: Engine, space: str, collection: str, profile: int) -> int | No
     key = identifier_key(space, Identifier(collection, OWN_ID, str(profile)))
     found: int | None = db.value("SELECT profile_id FROM identifiers WHERE key = ?", key)
     return found
+
+
+def _head(row: Row) -> Head:
+    profile, collection, document = row
+    head = documents.read_head(document)
+    return Head(profile, collection, head.first, head.last, head.members, head.notes)
 
 
 def _row(profile: Profile) -> Row:

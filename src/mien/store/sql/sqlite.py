@@ -1,6 +1,7 @@
 """SQLite: one file, one writer, many readers (write-ahead log)."""
 
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -43,6 +44,7 @@ class Sqlite:
         "rowid": "INTEGER",
         "clustered": "WITHOUT ROWID",
         "rewritten": "",
+        "whole_rows": "",
     }
     instant = True
 
@@ -86,8 +88,11 @@ class Sqlite:
             raise _unavailable(error) from None
 
     def among(self, sql: str, values: Iterable[Any]) -> list[Row]:
-        """See Engine."""
-        return self.each(f"{sql} = ?", ((value,) for value in values))
+        """See Engine. One statement for all: each of many would begin and end a transaction of its own."""
+        given = tuple(values)
+        if not given:
+            return []
+        return self.rows(f"{sql} IN carray(?)", (apsw.carray(array("q", given) if type(given[0]) is int else given),))
 
     def each(self, sql: str, parameters: Iterable[Sequence[Any]]) -> list[Row]:
         """See Engine."""
@@ -101,6 +106,16 @@ class Sqlite:
         before = self._db.total_changes()
         self.each(sql, parameters)
         return self._db.total_changes() - before
+
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> set[Any]:
+        """See Engine."""
+        key, places = columns[0], ", ".join("?" * len(columns))
+        added = self.each(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
+            f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}",
+            rows,
+        )
+        return {value for (value,) in added}
 
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See Engine."""

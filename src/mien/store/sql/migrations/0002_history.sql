@@ -49,4 +49,7 @@ CREATE INDEX deletions_by_time ON deletions (space, at, deletion);
 ALTER TABLE discards ADD COLUMN message_key $blob;
 CREATE INDEX discards_by_message ON discards (message_key);
 
+-- Where long values would be moved out of their rows, those of profiles stay while they fit into a page.
+$whole_rows
+
 UPDATE meta SET value = 2 WHERE name IN ('schema', 'oldest');
