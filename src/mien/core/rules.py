@@ -112,7 +112,7 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     def canonical(self, identifier: Identifier) -> Identifier:
         """Return the identifier as it is kept and looked up."""
-        if self.of(identifier.type).fold_case:
+        if self.types.get(identifier.type, self.other).fold_case:
             return identifier._replace(value=identifier.value.lower())
         return identifier
 

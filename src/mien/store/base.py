@@ -26,7 +26,7 @@ from mien.core.traits import Write
 from mien.core.unmerge import Family, Split
 
 
-class TraitSheet(Struct, frozen=True):
+class TraitSheet(Struct, frozen=True, array_like=True):
     """The traits of a profile, without tombstones, in the byte order of their keys, ready to be answered with.
 
     `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, four bytes each,

@@ -96,4 +96,5 @@ def lookups(collection: str, segment: str) -> list[Identifier]:
         return [] if profile is None else [Identifier(collection, OWN_ID, str(profile))]
     if not value or not (kind in BUILT_IN_TYPES or TYPE.fullmatch(kind)):
         return []
-    return [Identifier(collection, kind, spelling) for spelling in dict.fromkeys((value, value.lower()))]
+    as_sent, lower = Identifier(collection, kind, value), value.lower()
+    return [as_sent] if value == lower else [as_sent, Identifier(collection, kind, lower)]

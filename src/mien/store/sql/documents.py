@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import ItemsView, Iterator, Mapping
 from itertools import accumulate, repeat
 
-from msgspec import Raw, Struct, json, msgpack
+from msgspec import Struct, json, msgpack
 
 from mien.core.activity import Activity
 from mien.core.deletion import Deletion
@@ -47,22 +47,13 @@ class HeadDocument(Struct, array_like=True):
 
 
 class _TraitsDocument(Struct, array_like=True):
-    """Text and ends as in a TraitSheet, the place of each value's write in `writes`; and the tombstones."""
+    """A TraitSheet, with the place of each value's write in `writes`; and the tombstones."""
 
     text: bytes
     ends: bytes
     places: list[int]
     writes: list[Write]
     removed: dict[str, int] = {}
-
-
-class _SheetDocument(Struct, array_like=True):
-    """The same, for those who only want keys and values."""
-
-    text: bytes
-    ends: bytes
-    places: Raw
-    writes: Raw
 
 
 class MessageDocument(Struct, array_like=True):
@@ -101,7 +92,7 @@ read_unmerge = msgpack.Decoder(Unmerge).decode
 read_deletion = msgpack.Decoder(Deletion).decode
 _read_profile = msgpack.Decoder(ProfileDocument).decode
 _read_traits = msgpack.Decoder(_TraitsDocument).decode
-_read_sheet = msgpack.Decoder(_SheetDocument).decode
+read_sheet = msgpack.Decoder(TraitSheet).decode
 _read_identifiers = msgpack.Decoder(list[tuple[str, str, Held]]).decode
 
 
@@ -162,12 +153,6 @@ def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their orde
         apart=is_.apart,
         notes=is_.notes,
     )
-
-
-def read_sheet(document: bytes) -> TraitSheet:
-    """Return keys and values of the traits."""
-    sheet = _read_sheet(document)
-    return TraitSheet(sheet.text, sheet.ends, sheet.places, sheet.writes)
 
 
 class KeptTraits(Mapping[str, Trait]):
