@@ -4,21 +4,15 @@ import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import uvicorn
 from psycopg_pool import ConnectionPool
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from benchmarks.dataset import TOKEN
+from benchmarks.reference import serve
 from mien.core.message import Identifier, identifier_key
-from mien.services.secrets import digest
-from mien.web.tenants import basic_user
 
 THREADS = 8
 """As many as Mien has by default; as many connections."""
-_KNOWN = {digest(TOKEN)}
 _TRAITS = "SELECT traits FROM profiles WHERE profile_id = (SELECT profile_id FROM identifiers WHERE key = %s)"
 
 
@@ -33,9 +27,6 @@ def main(url: str, size: int, port: int) -> None:
         return None if row is None else row[0]
 
     async def traits(request: Request) -> Response:
-        user = basic_user(request.headers.get("authorization", "").encode())
-        if user is None or digest(user) not in _KNOWN:
-            return Response(status_code=401)
         kind, _, value = request.path_params["identifier"].partition(":")
         key = identifier_key("bench", Identifier("users", kind, value))
         document = await asyncio.get_running_loop().run_in_executor(threads, read, key)
@@ -43,21 +34,7 @@ def main(url: str, size: int, port: int) -> None:
             return Response(status_code=404)
         return Response(document[:size], media_type="application/json")
 
-    async def livez(_: Request) -> Response:
-        return PlainTextResponse("ok")
-
-    path = "/v1/spaces/{space}/collections/{collection}/profiles/{identifier}/traits"
-    app = Starlette(routes=[Route(path, traits), Route("/livez", livez)])
-    uvicorn.run(
-        app,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-    )
+    serve(traits, port)
 
 
 if __name__ == "__main__":

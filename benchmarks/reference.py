@@ -1,6 +1,7 @@
 """The reference for reads: Starlette on uvicorn, answering a fixed body after the same check of a token."""
 
 import sys
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,22 +17,30 @@ _KNOWN = {digest(TOKEN)}
 
 
 def main(size: int, port: int) -> None:
-    """Serve until terminated."""
+    """Serve a body of this size until terminated."""
     body = b"x" * size
+
+    async def fixed(_: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    serve(fixed, port)
+
+
+def serve(answer: Callable[[Request], Awaitable[Response]], port: int) -> None:
+    """Serve traits, to whoever has the token, until terminated."""
 
     async def traits(request: Request) -> Response:
         user = basic_user(request.headers.get("authorization", "").encode())
         if user is None or digest(user) not in _KNOWN:
             return Response(status_code=401)
-        return Response(body, media_type="application/json")
+        return await answer(request)
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("ok")
 
     path = "/v1/spaces/{space}/collections/{collection}/profiles/{identifier}/traits"
-    app = Starlette(routes=[Route(path, traits), Route("/livez", livez)])
     uvicorn.run(
-        app,
+        Starlette(routes=[Route(path, traits), Route("/livez", livez)]),
         port=port,
         loop="uvloop",
         http="httptools",
