@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mien.core.definition import Definition
 from mien.core.fold import Policy
 
 DAY = 86_400_000_000
@@ -59,7 +60,10 @@ class Retention(Struct, frozen=True, kw_only=True):
 
 
 class Space(Struct, frozen=True, kw_only=True):
-    """One tenant. `dialects` holds what each vendor's package asked to be kept for this space."""
+    """One tenant. `dialects` holds what each vendor's package asked to be kept for this space.
+
+    `audiences` are those that are live, by collection and key.
+    """
 
     slug: str
     name: str
@@ -67,6 +71,7 @@ class Space(Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     rate_limits: Mapping[str, str | None] = {}
     dialects: Mapping[str, Mapping[str, Any]] = {}
+    audiences: Mapping[tuple[str, str], Definition] = {}
 
     def is_over(self, last_seen: int, *, now: int) -> bool:
         """Say whether the time of a profile last touched at `last_seen` is over."""

@@ -63,6 +63,15 @@ class Found(NamedTuple):
     sheet: TraitSheet
 
 
+def one(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> Found:
+    """Return the profile that the first of these names finds; raise ProfileNotFound as `find` does."""
+    profile = find(store, space, names, now=now)
+    sheet = store.traits(profile)
+    if sheet is None:
+        raise ProfileNotFound
+    return Found(profile, sheet)
+
+
 def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Found | None]:
     """Return for each of these names, in their order, the profile it finds, or None where `find` would raise.
 

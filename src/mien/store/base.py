@@ -25,19 +25,25 @@ from mien.core.story import Merge, Notes, Unmerge
 from mien.core.traits import Write
 from mien.core.unmerge import Family, Split
 
+CUSTOM, COMPUTED, AUDIENCE = range(3)
+"""The kinds of trait: what a source set, what was computed of events, whether somebody is in an audience."""
+
 
 class TraitSheet(Struct, frozen=True, array_like=True):
     """The traits of a profile, without tombstones, in the byte order of their keys, ready to be answered with.
 
     `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, four bytes each,
     the lowest first: a page of traits is a slice that nobody needs to understand. `places` and `writes`, in
-    MessagePack, are understood by `written`.
+    MessagePack, are understood by `written`. `kinds` has a byte for each member: CUSTOM, COMPUTED or AUDIENCE; it is
+    empty when all are custom.
     """
 
     text: bytes
     ends: bytes
     places: Raw = Raw(b"\x90")
     writes: Raw = Raw(b"\x90")
+    removed: Raw = Raw(b"\x80")
+    kinds: bytes = b""
 
     def __len__(self) -> int:
         return len(self.ends) // 4
