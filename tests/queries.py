@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 from hypothesis import strategies as st
 
 from mien.core.grammar import UNITS
 from mien.core.message import ACCOUNTS
+from mien.core.parser import MOST_COMPARISONS
 from mien.core.query import (
     AfterParent,
     AllMembers,
@@ -64,16 +66,20 @@ traits = st.builds(TraitRef, st.sampled_from(TRAITS))
 
 def scalars() -> st.SearchStrategy[Scalar]:
     """Return what a computed trait may ask."""
-    return st.one_of(_reductions(0), _reductions(0), traits)
+    return _mostly((9, _reductions(0)), (1, traits))
 
 
 def conditions(collection: str) -> st.SearchStrategy[Condition]:
     """Return what an audience of a collection may ask."""
-    own = _junctions(_comparisons(0))
     if collection != ACCOUNTS:
-        return own
-    of_members = st.one_of(st.builds(AnyMember, own), st.builds(AllMembers, own))
-    return st.one_of(own, _junctions(st.one_of(_comparisons(0), of_members)))
+        return _junctions(_comparisons(0)).filter(_fits)
+    own = _junctions(_comparisons(0), depth=1)
+    of_members = st.sampled_from([AnyMember, AllMembers]).flatmap(lambda which: st.builds(which, own))
+    return _junctions(_mostly((1, _comparisons(0)), (2, of_members))).filter(_fits)
+
+
+def _fits(query: Condition) -> bool:
+    return repr(query).count("Comparison(") <= MOST_COMPARISONS
 
 
 def event_values(events: int = 1) -> st.SearchStrategy[EventValue]:
@@ -88,12 +94,20 @@ def event_values(events: int = 1) -> st.SearchStrategy[EventValue]:
     return st.one_of(*own, around) if events > 1 else st.one_of(*own)
 
 
-def _junctions(leaves: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
-    def grown(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
-        several = st.lists(parts, min_size=2, max_size=3).map(tuple)
-        return st.one_of(st.builds(And, several), st.builds(Or, several), st.builds(Not, parts))
+def _mostly(*weighted: tuple[int, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """Return one of several strategies, each as often as its weight says. The first is what failures shrink to."""
+    return st.sampled_from([one for weight, one in weighted for _ in range(weight)]).flatmap(lambda one: one)
 
-    return st.recursive(leaves, grown, max_leaves=4)
+
+@st.composite
+def _junctions(draw: st.DrawFn, leaves: st.SearchStrategy[Condition], depth: int = 2) -> Condition:
+    size = draw(st.sampled_from([0, 0, 0, 1, 2, 2, 3])) if depth else 0
+    parts = tuple(draw(_junctions(leaves, depth - 1)) for _ in range(size))
+    if not parts:
+        return draw(leaves)
+    if len(parts) == 1:
+        return Not(parts[0])
+    return And(parts) if draw(st.booleans()) else Or(parts)
 
 
 @st.composite
@@ -110,17 +124,17 @@ def _reductions(draw: st.DrawFn, events: int) -> Reduction:
 @cache
 def _every_comparison(events: int) -> st.SearchStrategy[Condition]:
     """Return comparisons that stand within so many `where`."""
-    left = st.one_of(traits, _reductions(events)) if events < 2 else traits
-    if events:
-        left = st.one_of(event_values(events), left)
-    right = st.one_of(literals, literals, left)
-    dates = st.one_of(st.builds(Literal, st.sampled_from(DATES)), left)
-    return st.one_of(
-        st.builds(Comparison, left, st.sampled_from(_SINGLE), st.tuples(right)),
-        st.builds(Comparison, left, st.sampled_from(_MANY), st.lists(right, min_size=1, max_size=3).map(tuple)),
-        st.builds(Comparison, left, st.sampled_from(_PLAIN)),
-        st.builds(Comparison, left, st.sampled_from(_DATE), st.tuples(dates)),
-        st.builds(Comparison, left, st.sampled_from(_CLOCK), span=spans),
+    values = _mostly((9, event_values(events)), (2, traits)) if events else traits
+    counted = _reductions(events) if events < 2 else values
+    left = _mostly((6, values), (1, counted)) if events else _mostly((1, values), (3, counted))
+    right = _mostly((8, literals), (2, values), (1, counted))
+    dates = _mostly((3, st.builds(Literal, st.sampled_from(DATES))), (1, values))
+    return _mostly(
+        (5, st.builds(Comparison, left, st.sampled_from(_SINGLE), st.tuples(right))),
+        (2, st.builds(Comparison, left, st.sampled_from(_MANY), st.lists(right, min_size=1, max_size=3).map(tuple))),
+        (2, st.builds(Comparison, left, st.sampled_from(_PLAIN))),
+        (1, st.builds(Comparison, left, st.sampled_from(_DATE), st.tuples(dates))),
+        (1, st.builds(Comparison, left, st.sampled_from(_CLOCK), span=spans)),
     )
 
 
@@ -129,38 +143,33 @@ def _every_reduction(events: int) -> st.SearchStrategy[Reduction]:
     streams, of = _streams(events), event_values()
     plain = [Reducer.SUM, Reducer.AVG, Reducer.FIRST, Reducer.LAST, Reducer.UNIQUE, Reducer.UNIQUE_COUNT]
     extreme = st.sampled_from([Reducer.MIN, Reducer.MAX])
-    return st.one_of(
-        st.builds(Reduction, streams, st.just(Reducer.COUNT)),
-        st.builds(Reduction, streams, st.sampled_from(plain), of),
-        st.builds(Reduction, streams, extreme, of, kind=st.sampled_from(["number", "string"])),
-        st.builds(
-            Reduction,
-            streams,
-            st.just(Reducer.MODE),
-            of,
-            kind=st.sampled_from(["string", "number", "array"]),
-            frequency=st.integers(1, 3),
-        ),
+    numeric = st.sampled_from(["number", "string"])
+    kinds, mode = st.sampled_from(["string", "number", "array"]), st.just(Reducer.MODE)
+    return _mostly(
+        (4, st.builds(Reduction, streams, st.just(Reducer.COUNT))),
+        (5, st.builds(Reduction, streams, st.sampled_from(plain), of)),
+        (2, st.builds(Reduction, streams, extreme, of, kind=numeric)),
+        (2, st.builds(Reduction, streams, mode, of, kind=kinds, frequency=st.integers(1, 3))),
     )
 
 
 @cache
 def _streams(events: int) -> st.SearchStrategy[Stream]:
-    where = st.none() | _where(events + 1)
-    excluded = st.sampled_from([(), (), ("web",), SOURCES])
+    where = _mostly((3, st.none()), (4, _where(events + 1)))
+    excluded = st.sampled_from([(), (), (), ("web",), SOURCES])
     return st.builds(Stream, st.sampled_from(EVENTS), where, excluded, _windows(events))
 
 
 def _where(events: int) -> st.SearchStrategy[Condition]:
     one = _comparisons(events)
     two = st.tuples(one, one)
-    return st.one_of(one, one, st.builds(And, two), st.builds(Or, two), st.builds(Not, one))
+    return _mostly((6, one), (1, st.builds(And, two)), (1, st.builds(Or, two)), (1, st.builds(Not, one)))
 
 
 def _windows(events: int) -> st.SearchStrategy[Window | None]:
-    two = st.tuples(spans, spans).filter(lambda pair: pair[0] != pair[1]).map(sorted)
-    sliding = st.one_of(st.builds(Sliding, spans), two.map(lambda pair: Sliding(pair[1], pair[0])))
+    within, between = st.builds(Sliding, spans), st.builds(lambda a, b: Sliding(a + b, a), spans, spans)
     if not events:
-        return st.one_of(st.none(), sliding, st.builds(Session, spans))
-    after = st.one_of(two.map(lambda pair: AfterParent(*pair)), st.builds(AfterParent, st.just(0), spans))
-    return st.one_of(st.none(), after, after, sliding)
+        return _mostly((3, st.none()), (3, within), (2, between), (1, st.builds(Session, spans)))
+    after = st.builds(AfterParent, st.just(0), spans)
+    later = st.builds(lambda a, b: AfterParent(a, a + b), spans, spans)
+    return _mostly((2, st.none()), (4, after), (2, later), (1, within), (1, between))
