@@ -1,5 +1,8 @@
 """What the language of definitions refuses, where it says so, and that nothing is too long or too deep for that."""
 
+import sys
+from collections import Counter
+
 import pytest
 
 from mien.core import parser
@@ -190,3 +193,22 @@ def test_the_limits_are_as_documented() -> None:
 def test_long_and_deep_texts_are_refused_without_a_fuss(text: str) -> None:
     assert len(text) <= parser.LONGEST
     assert len(refusal(text)) < 200
+
+
+@pytest.mark.parametrize("piece", ["(", "NOT ", f"{ONE} AND ", f"({ONE}) OR (", "event('X').where(", "5,", "'", "."])
+def test_the_work_grows_with_the_length_of_a_text_and_no_faster(piece: str) -> None:
+    users(ONE)
+    short, long = calls(piece * (1000 // len(piece))), calls(piece * (8000 // len(piece)))
+    assert long < 12 * short
+
+
+def calls(text: str) -> int:
+    """Return how many calls it takes to refuse a text."""
+    counted = Counter[str]()
+    before = sys.getprofile()
+    sys.setprofile(lambda _frame, event, _argument: counted.update([event]))
+    try:
+        refusal(text)
+    finally:
+        sys.setprofile(before)
+    return counted.total()
