@@ -8,13 +8,16 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from mien.core.definition import Definition, Kind, State
+from mien.core.plan import plans
 from mien.core.space import Credential, Source, SourceKind, Space
 from mien.errors import NotFound, SpaceNotFound
+from mien.services import definitions
 from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
 from mien.services.space_file import space_of
 from mien.services.yaml_lines import Document, read_yaml
-from mien.store.base import SpaceRecord, Store, Tenancy
+from mien.store.base import DefinitionRecord, Evaluation, SpaceRecord, Store
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. /-]{0,99}")
@@ -61,17 +64,52 @@ class Catalog(Struct, frozen=True):
 def read_catalog(store: Store) -> Catalog:
     """Return the catalog as it is now."""
     tenancy = store.tenancy()
+    defined = store.definitions()
+    evaluations = store.evaluations()
     return Catalog(
         revision=tenancy.revision,
-        spaces={record.slug: _space(record) for record in tenancy.spaces},
+        spaces={
+            record.slug: with_definitions(
+                _space(record),
+                [d.definition for d in defined if d.space == record.slug],
+                evaluations.get(record.slug, Evaluation()),
+            )
+            for record in tenancy.spaces
+        },
         sources={s.digest: s for s in tenancy.sources if s.revoked_at is None},
         credentials={(c.dialect, c.digest): c for c in tenancy.credentials if c.revoked_at is None},
     )
 
 
+class Catalogs:
+    """The catalog, read again when it has changed."""
+
+    def __init__(self) -> None:
+        self._catalog: Catalog | None = None
+
+    def current(self, store: Store) -> Catalog:
+        """Return the catalog as it is now."""
+        if self._catalog is None or store.revision() != self._catalog.revision:
+            self._catalog = read_catalog(store)
+        return self._catalog
+
+
 def _space(record: SpaceRecord) -> Space:
     with at(record.slug):
         return space_of(record.slug, msgspec.json.decode(record.document))
+
+
+def with_definitions(space: Space, defined: Sequence[Definition], evaluation: Evaluation) -> Space:
+    """Return a space as it computes by its definitions."""
+    if not defined:
+        return space
+    made = plans(defined, upto=evaluation.target, settled=evaluation.settled, epoch=evaluation.epoch)
+    live = [d for d in defined if d.state is State.LIVE and d.kind is Kind.AUDIENCE]
+    return msgspec.structs.replace(
+        space,
+        policy=msgspec.structs.replace(space.policy, plans=made),
+        audiences={(d.collection, d.key): d for d in live},
+    )
 
 
 def apply(
@@ -85,8 +123,9 @@ def apply(
     """
     document = read_yaml(text)
     given_spaces = _spaces(document)
-    with store.begin() as unit:
-        plan = _Plan(store.tenancy(), sections, environment, now)
+    # Alone: whoever takes messages in meanwhile must do so by the definitions of before, and have done so.
+    with store.begin(alone=True) as unit:
+        plan = _Plan(store, sections, environment, now)
         with document.naming_lines("spaces"):
             for slug, given in given_spaces.items():
                 plan.space(slug, {} if given is None else given)
@@ -97,6 +136,10 @@ def apply(
             unit.save_source(source)
         for credential in plan.credentials:
             unit.save_credential(credential)
+        for definition in plan.definitions:
+            unit.save_definition(definition)
+        for slug, evaluation in plan.evaluations.items():
+            unit.save_evaluation(slug, evaluation, revised=True)
     return plan.changes
 
 
@@ -111,9 +154,11 @@ def _spaces(document: Document) -> dict[str, Any]:
 class _Plan:
     """What a file would change."""
 
-    def __init__(
-        self, tenancy: Tenancy, sections: Sequence[Section], environment: Mapping[str, str], now: int
-    ) -> None:
+    def __init__(self, store: Store, sections: Sequence[Section], environment: Mapping[str, str], now: int) -> None:
+        tenancy = store.tenancy()
+        self._store = store
+        self.definitions: list[DefinitionRecord] = []
+        self.evaluations: dict[str, Evaluation] = {}
         self.records: list[SpaceRecord] = []
         self.sources: list[Source] = []
         self.credentials: list[Credential] = []
@@ -134,13 +179,14 @@ class _Plan:
             if "dialects" in convert(given, dict[str, Any]):
                 raise Fault("is not a section; write each dialect by its name", "dialects")
             self._settings(slug, given)
+            self._definitions(slug, {name: given[name] for name in definitions.SECTIONS if name in given})
             sources = convert(given.get("sources"), dict[str, _SourceFile] | None, "sources")
             for name, source in (sources or {}).items():
                 with at("sources", name):
                     self._source(slug, name, source)
 
     def _settings(self, slug: str, given: Mapping[str, Any]) -> None:
-        own = {k: v for k, v in given.items() if k not in {"sources", *self._sections}}
+        own = {k: v for k, v in given.items() if k not in {"sources", *definitions.SECTIONS, *self._sections}}
         dialects = {}
         for dialect, section in self._sections.items():
             self._given.append((slug, dialect, section.unique))
@@ -157,6 +203,18 @@ class _Plan:
             self.changes.append(Change(f"{'change' if slug in self._documents else 'create'} space {slug}"))
             self.records.append(SpaceRecord(slug, document))
             self._documents[slug] = document
+
+    def _definitions(self, slug: str, given: Mapping[str, Any]) -> None:
+        if not given:
+            return
+        have = [record.definition for record in self._store.definitions() if record.space == slug]
+        evaluation = self._store.evaluations().get(slug, Evaluation())
+        profiles = self._store.count_profiles(slug)
+        revision = definitions.revise(have, evaluation, given, profiles=profiles, now=self._now)
+        self.definitions += [DefinitionRecord(slug, definition) for definition in revision.saved]
+        self.changes += [Change(f"{sentence} of space {slug}") for sentence in revision.sentences]
+        if revision.evaluation != evaluation:
+            self.evaluations[slug] = revision.evaluation
 
     def _section(self, slug: str, section: Section, given: Any) -> dict[str, Any]:
         fields = msgspec.to_builtins(convert({} if given is None else given, section.fields))
@@ -262,6 +320,7 @@ def _check_name(name: str) -> None:
 def export(store: Store, sections: Sequence[Section]) -> str:
     """Return all spaces as YAML that `apply` takes; secrets stand there as their hashes, revoked ones do not."""
     tenancy = store.tenancy()
+    defined = store.definitions()
     spaces = {}
     for record in tenancy.spaces:
         document = msgspec.json.decode(record.document)
@@ -279,6 +338,7 @@ def export(store: Store, sections: Sequence[Section]) -> str:
             }
             if secrets or section.dialect in dialects:
                 document[section.dialect] = {**dialects.get(section.dialect, {}), section.secrets: secrets}
+        document.update(definitions.written([d for d in defined if d.space == record.slug]))
         spaces[record.slug] = document
     return yaml.safe_dump({"spaces": spaces}, sort_keys=False, allow_unicode=True)
 
