@@ -1,7 +1,7 @@
 """Computed traits and audiences as data: what a file says of them, and what that changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -41,7 +41,7 @@ class _TraitFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class _AudienceFile(_TraitFile, forbid_unknown_fields=True, omit_defaults=True):
     id: Annotated[int, Meta(ge=1, lt=2**53)] | UnsetType = UNSET
     attributes: dict[str, Any] = {}
-    expires: str | datetime | None = None
+    expires: Any = None
     anonymous: bool = False
     control: _ControlFile = field(default_factory=_ControlFile)
 
@@ -134,11 +134,11 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
         raise Fault(f"has more than {MOST_ATTRIBUTES} entries")
 
 
-def _instant(given: str | datetime | None) -> int | None:
-    """Return the microseconds since 1970 of a time in a file."""
+def _instant(given: Any) -> int | None:
+    """Return the microseconds since 1970 of a time in a file, where YAML may have understood it already."""
     if given is None:
         return None
-    moment = values.read_time(given.isoformat() if isinstance(given, datetime) else given)
+    moment = values.time(given.isoformat() if isinstance(given, date) else given)
     if moment is None:
         raise Fault("must be a date or time in ISO 8601, such as 2026-12-31T00:00:00Z")
     return moment
