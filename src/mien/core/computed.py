@@ -182,6 +182,14 @@ def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> An
     return state
 
 
+def is_current(computed: Computed, plan: Plan, *, now: int) -> bool:
+    """Say whether nothing has to be evaluated at an instant, and readers see what they are to see."""
+    due = computed.due
+    return (
+        computed.touched == frozenset() and computed.epoch == plan.epoch and (due is None or not AT_ONCE < due <= now)
+    )
+
+
 def packed(computed: Computed, plan: Plan) -> Computed:
     """Return what is computed as it is stored: every memory that changed is written."""
     if not computed.fresh:

@@ -21,6 +21,7 @@ from mien.core.computed import (
     catch_up,
     changes,
     dated,
+    is_current,
     missing,
     packed,
     shown,
@@ -122,16 +123,18 @@ def bring(
     plan = space.policy.plans.get(profile.collection)
     if plan is None:
         return _without_definitions(profile, now)
-    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
+    if not whole and not members and is_current(profile.computed, plan, now=now):
+        return Brought(replace(profile, computed=packed(profile.computed, plan)))
     computed = _caught_up(store, space, plan, profile) if whole else profile.computed
     if whole or members:
         touched = None if computed.touched is None else computed.touched | plan.of_members
         computed = replace(computed, touched=touched)
     computed, passages = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
     for_account = _of_account(computed) != _of_account(profile.computed)
-    if computed.results == profile.computed.results and computed.epoch == plan.epoch:
+    if computed.results is profile.computed.results and computed.epoch == plan.epoch:
         return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
     noted = None
+    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
     changed = changes(seen, computed, plan, at=now, cause=cause)
     if changed:
         noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
