@@ -149,7 +149,10 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
         return Brought(profile)
     why = Cause(How.DEFINITION)
     gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
-    return Brought(replace(profile, computed=NOTHING, shown={}), noted=Noted(profile.id, now, gone) if gone else None)
+    if not gone:
+        return Brought(replace(profile, computed=Computed(noted_at=profile.computed.noted_at)))
+    noted = Noted(profile.id, max(now, profile.computed.noted_at + 1), gone)
+    return Brought(replace(profile, computed=Computed(noted_at=noted.at), shown={}), noted=noted)
 
 
 def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:
