@@ -112,10 +112,9 @@ class CsvFile:
         """Read the header; raise Invalid when there is none or it names a column twice or not at all."""
         self._lines = _Lines(text)
         csv.field_size_limit(MAX_RECORD)
-        try:
-            self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
-        except (TypeError, ValueError):
-            raise Invalid("A delimiter is one character, such as `;`, or `tab`.") from None
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise Invalid("A delimiter is one character, such as `;`, or `tab`.")
+        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         self.header = self._read_header()
 
     def _read_header(self) -> list[str]:
