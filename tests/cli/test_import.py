@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from mien.app import SECTIONS
 from mien.core.message import Identifier
+from mien.errors import Busy
 from mien.services import spaces
 from mien.store.sql import open_store
+from mien.tables.importing import Import, Report
 from tests.cli.conftest import Done, Mien
 
 STORES = ("--collection", "stores", "--id", "store_id=id")
@@ -110,6 +113,17 @@ def test_what_was_discarded_is_pointed_to(take_in: Any, mien: Mien, acme: str) -
     assert done.status == 0
     assert "1 were discarded in whole or in part: see `mien discards acme`" in done.out
     assert "suppressed" in mien("discards", "acme", "--store", acme).out
+
+
+def test_what_is_interrupted_says_that_it_can_be_run_again(take_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, status in ((KeyboardInterrupt(), 130), (Busy(), 1)):
+
+        def fall(_: Import, __: Any, error: BaseException = error) -> Iterator[Report]:
+            raise error
+
+        monkeypatch.setattr(Import, "run", fall)
+        done = take_in("store_id\n1\n", *STORES)
+        assert (done.status, "The same command goes on from here." in done.out) == (status, True)
 
 
 @pytest.mark.parametrize(

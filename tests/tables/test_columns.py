@@ -69,13 +69,14 @@ def test_identifiers_are_text_as_they_stand_there() -> None:
         ({"what": 5}, "`what` does not name an event"),
         ({"x": "x" * MAX_BYTES}, "it is larger than 262,144 bytes"),
         ({f"x{n}": "" for n in range(MAX_VALUES + 1)}, "it has more than 1,000 values"),
+        ({"x": 1, "y": 2}, "two of its columns would be kept as `y`"),
         ({"x": "\ud800"}, "it holds a character that cannot be kept"),
         ({"store_id": "\ud800"}, "it holds a character that cannot be kept"),
     ],
 )
 def test_a_row_that_cannot_be_taken_in_says_why(row: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowRefused) as refused:
-        said({"at": "2026-01-01", "what": "E", **row}, timestamp="at", event_column="what")
+        said({"at": "2026-01-01", "what": "E", **row}, timestamp="at", event_column="what", names={"x": "y"})
     assert str(refused.value) == reason
 
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from mien import clock
 from mien.cli.common import CollectionOption, StoreOption, console, opened
 from mien.core.message import USERS
-from mien.errors import Invalid
+from mien.errors import Invalid, RetryLater
 from mien.services.spaces import source_of_files
 from mien.tables.columns import Columns
 from mien.tables.files import CsvFile, JsonLinesFile, open_text
@@ -106,6 +106,9 @@ def import_(  # noqa: PLR0913, PLR0917 (each is an option)
         except KeyboardInterrupt:
             console.print("Interrupted. The same command goes on from here.")
             raise typer.Exit(130) from None
+        except RetryLater:
+            console.print(f"Not finished after {done.report.rows:,} rows. The same command goes on from here.")
+            raise
     _tell(done.report, list_.first, space)
     if done.report.refused:
         raise typer.Exit(1)

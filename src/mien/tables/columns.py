@@ -188,6 +188,8 @@ def _values(row: Mapping[str, Any], columns: Columns) -> dict[str, bytes]:
     for column, value in row.items():
         key = columns.key_of(column)
         if key is not None:
+            if key in values:
+                raise RowRefused(f"two of its columns would be kept as `{key}`")
             values[key] = _encode(inferred(value) if columns.infer and isinstance(value, str) else value)
     if len(values) > MAX_VALUES:
         raise RowRefused(f"it has more than {MAX_VALUES:,} values")
