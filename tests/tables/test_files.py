@@ -124,7 +124,7 @@ class Endless(io.RawIOBase):
         return len(part)
 
 
-@pytest.mark.parametrize("middle", [b"x", b"x\n", b"x\r", b'""'])
+@pytest.mark.parametrize("middle", [b"x", b"x" * 500 + b"\n", b"x" * 500 + b"\r", b'""'])
 def test_a_value_of_a_hundred_megabytes_costs_little_memory(middle: bytes) -> None:
     tracemalloc.start()
     file = Endless(b'a,b\n1,"', middle, b'"\n2,2\n')
