@@ -12,7 +12,8 @@ from mien.core.presets import preset
 from mien.core.space import Space
 from mien.services.ingest import Receipt, settle
 from mien.services.spaces import apply, read_catalog
-from mien.store.base import Store, TraitSheet
+from mien.store.base import Store
+from mien.store.sheet import TraitSheet
 
 NOW = 1_795_000_000_000_000
 """Microseconds since 1970: in November 2026."""

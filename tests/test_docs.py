@@ -125,6 +125,19 @@ def test_the_program_of_the_tutorial_runs(tenant: Tenant) -> None:
     assert tenant.traits("user_id:u1")["plan"] == "pro"
 
 
+def test_the_file_of_the_howto_is_imported_as_it_says(tenant: Tenant, tmp_path: Path) -> None:
+    text = (DOCS / "howto" / "import-a-file.md").read_text("utf-8")
+    [table] = re.findall(r"```csv\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "stores.csv").write_text(table)
+    command = re.findall(r"mien import acme stores.csv (.*)", text)[0].split()
+    command = ["import", tenant.slug, str(tmp_path / "stores.csv"), *command, "--store", tenant.server.store]
+    done = subprocess.run([sys.executable, "-m", "mien", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    for line in done.stdout.splitlines():
+        assert f"`{line.strip()}`" in text
+    assert tenant.traits("id:007", "stores") == {"city": "Ulm", "area": 120, "opened": "2019-05-04"}
+
+
 def test_make_names_what_the_readme_promises() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in re.findall(r"make (\w+)", (ROOT / "README.md").read_text("utf-8")):

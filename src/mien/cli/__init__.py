@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mien import __version__
-from mien.cli import apply, copy, discards, doctor, forget, migrate, profile, serve, source, token
+from mien.cli import apply, copy, discards, doctor, forget, import_, migrate, profile, serve, source, token
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("apply")(apply.apply)
 app.command("export")(apply.export)
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
+app.command("import")(import_.import_)
 app.add_typer(profile.app, name="profile")
 app.command("forget")(forget.forget)
 app.command("deletions")(forget.deletions)

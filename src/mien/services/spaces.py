@@ -11,7 +11,7 @@ from msgspec import Struct
 from mien.core.definition import Definition, Kind, State
 from mien.core.plan import plans
 from mien.core.space import Credential, Source, SourceKind, Space
-from mien.errors import NotFound, SpaceNotFound
+from mien.errors import Invalid, NotFound, SpaceNotFound
 from mien.services import definitions
 from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
@@ -355,6 +355,23 @@ def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *
     with store.begin() as unit:
         unit.save_source(source)
     return secret
+
+
+def source_of_files(store: Store, slug: str, name: str, *, now: int) -> Source:
+    """Return a source, made if there is none of this name: of kind csv, with a key that nobody has.
+
+    Raise Invalid when it was revoked.
+    """
+    _require_space(store, slug)
+    for source in store.tenancy().sources:
+        if (source.space, source.name) == (slug, name):
+            if source.revoked_at is not None:
+                raise Invalid(f"The source `{name}` of space `{slug}` is revoked: import under another name.")
+            return source
+    made = new_source(slug, name, SourceKind.CSV, digest(new_secret("wk")), now=now)
+    with store.begin() as unit:
+        unit.save_source(made)
+    return made
 
 
 def create_credential(store: Store, slug: str, dialect: str, name: str, *, now: int) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mien.core.message import ACCOUNTS, Identifier
 from mien.core.story import Merge
-from mien.store.base import AUDIENCE, COMPUTED, EventQuery
+from mien.store.base import EventQuery
+from mien.store.sheet import AUDIENCE, COMPUTED
 from mien.store.sql import SqlStore, open_engine
 from mien.store.sql.engine import Engine
 from mien.store.sql.migrate import apply, steps

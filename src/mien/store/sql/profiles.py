@@ -8,7 +8,8 @@ from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.errors import Contended
-from mien.store.base import Head, HeldIdentifier, Look, Recent, TraitSheet
+from mien.store.base import Head, HeldIdentifier, Look, Recent
+from mien.store.sheet import TraitSheet
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
 from mien.store.sql.sheets import read_sheet, write_traits

@@ -16,7 +16,7 @@ from msgspec import Struct, json, msgpack
 from mien.core.computed import Shown
 from mien.core.definition import Kind
 from mien.core.traits import REMOVED, Trait, Traits, Write
-from mien.store.base import AUDIENCE, COMPUTED, CUSTOM, TraitSheet, read_members
+from mien.store.sheet import AUDIENCE, COMPUTED, CUSTOM, TraitSheet, read_members
 
 _encode = msgpack.Encoder().encode
 _encode_json = json.Encoder().encode
