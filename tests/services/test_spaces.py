@@ -31,6 +31,7 @@ spaces:
     rate_limits: {segment: 50/second}
     retention: {events: 90 days, served_events: 14d, profiles: never}
 """
+[SEGMENT] = [section for section in SECTIONS if section.dialect == "segment"]
 ENVIRONMENT = {"SHOP_KEY": "wk_shop", "TOKEN": "tok_secret_0123456789"}
 
 
@@ -260,7 +261,7 @@ def test_a_revoked_secret_stays_revoked_when_a_file_still_holds_it(store: SqlSto
 def test_made_secrets_open_what_they_are_for(store: SqlStore) -> None:
     apply(store, FILE)
     key = spaces.create_source(store, "acme", "app", SourceKind.SDK, now=1)
-    secret = spaces.create_credential(store, "acme", "segment", "crm", now=1)
+    secret = spaces.create_credential(store, "acme", SEGMENT, "crm", now=1)
     catalog = spaces.read_catalog(store)
     assert catalog.sources[digest(key)].name == "app"
     assert catalog.credentials["segment", digest(secret)].name == "crm"

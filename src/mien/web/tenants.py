@@ -3,7 +3,10 @@
 import binascii
 import hmac
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
+from typing import NamedTuple
 
 import structlog
 from msgspec import Struct
@@ -22,11 +25,22 @@ MAX_AGE = 0.5
 """Seconds. A revoked secret is dead within one second on every node."""
 
 
+Carried = Callable[[bytes | None], Sequence[str]]
+"""Returns the secrets that an `Authorization` header may carry, the likeliest first."""
+
+
+class Opened(NamedTuple):
+    """What a header opened, and with which credential."""
+
+    space: Space
+    credential: Credential
+
+
 class _View(Struct):
     """A catalog, and what the headers seen since it was read opened."""
 
     catalog: Catalog
-    opened: dict[tuple[str, bytes], Space]
+    opened: dict[tuple[str, bytes], Opened]
 
 
 class Tenants:
@@ -76,30 +90,35 @@ class Tenants:
         source = self.current().sources.get(hashed)
         return source if source and hmac.compare_digest(source.digest, hashed) else None
 
-    def space(self, dialect: str, header: bytes | None) -> Space:
-        """Return the space that the user of a Basic header opens; raise CredentialRefused when it opens none.
+    def opened(self, dialect: str, header: bytes | None, carried: Carried) -> Opened:
+        """Return what an `Authorization` header opens; raise CredentialRefused when it opens nothing.
 
-        Headers that opened one are remembered by their hash until a secret is made or revoked.
+        Headers that opened something are remembered by their hash until a secret is made or revoked.
         """
         view = self._view
         seen = (dialect, sha256(header or b"").digest())
-        space = view.opened.get(seen)
-        if space is None:
-            space = _open(view.catalog, dialect, basic_user(header))
+        opened = view.opened.get(seen)
+        if opened is None:
+            opened = _open(view.catalog, dialect, carried(header))
             if len(view.opened) >= MOST_REMEMBERED:
                 view.opened.clear()
-            view.opened[seen] = space
-        return space
+            view.opened[seen] = opened
+        return opened
 
 
-def _open(catalog: Catalog, dialect: str, secret: str | None) -> Space:
-    if secret is None:
-        raise CredentialRefused
-    hashed = digest(secret)
-    credential: Credential | None = catalog.credentials.get((dialect, hashed))
-    if credential is None or not hmac.compare_digest(credential.digest, hashed):
-        raise CredentialRefused
-    return catalog.spaces[credential.space]
+def _open(catalog: Catalog, dialect: str, secrets: Sequence[str]) -> Opened:
+    for secret in secrets:
+        hashed = digest(secret)
+        credential: Credential | None = catalog.credentials.get((dialect, hashed))
+        if credential is not None and hmac.compare_digest(credential.digest, hashed):
+            return Opened(catalog.spaces[credential.space], credential)
+    raise CredentialRefused
+
+
+def basic_users(header: bytes | None) -> Sequence[str]:
+    """Return the user name in a Basic `Authorization` header, if there is one."""
+    user = basic_user(header)
+    return () if user is None else (user,)
 
 
 def basic_user(header: bytes | None) -> str | None:
@@ -111,3 +130,27 @@ def basic_user(header: bytes | None) -> str | None:
     except ValueError:
         return None
     return text.partition(":")[0] or None
+
+
+def bearers(header: bytes | None) -> Sequence[str]:
+    """Return what a Bearer `Authorization` header may mean: its text, and what the text says in base64."""
+    if header is None or header[:7].lower() != b"bearer ":
+        return ()
+    given = header[7:].strip()
+    found = []
+    for form in (given, _decoded(given)):
+        with suppress(UnicodeDecodeError):
+            found.append(form.decode())
+    return [text for text in found if text]
+
+
+def _decoded(given: bytes) -> bytes:
+    """Return what base64 of either alphabet, padded or not, says, without the line end that tools add; or nothing."""
+    plain = given.rstrip(b"=").translate(_URL_SAFE)
+    try:
+        return binascii.a2b_base64(plain + b"=" * (-len(plain) % 4), strict_mode=True).strip()
+    except ValueError:
+        return b""
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")

@@ -6,7 +6,7 @@ from mien.core.space import Source, Space
 from mien.dialects.segment.settings import DIALECT, space_id
 from mien.errors import CredentialRefused, SpaceNotFound
 from mien.web.routing import header, parameter
-from mien.web.tenants import Tenants, basic_user
+from mien.web.tenants import Tenants, basic_user, basic_users
 
 
 def space_of(request: Request, tenants: Tenants) -> Space:
@@ -15,7 +15,7 @@ def space_of(request: Request, tenants: Tenants) -> Space:
     Raise CredentialRefused without a valid token or with one of another space, SpaceNotFound when there is no such
     space.
     """
-    space = tenants.space(DIALECT, header(request, b"authorization"))
+    space = tenants.opened(DIALECT, header(request, b"authorization"), basic_users).space
     asked = parameter(request, "space")
     if asked == space_id(space):
         return space

@@ -1,0 +1,236 @@
+"""Our values → GrowthLoop's answers (seed; reference: 1.1, 1.2, 2).
+
+An answer is one flat object with sorted keys at every depth. Traits are kept as JSON text in the order of their keys,
+so it is put together of slices: understood is only what has objects inside, and what collides with a reserved key.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from mien.core.audience import group_of, is_told
+from mien.core.definition import Control, Definition
+from mien.dialects.growthloop.names import (
+    AUDIENCE_ID,
+    AUDIENCE_NAME,
+    AUDIENCES,
+    COUNT,
+    EXPLANATIONS,
+    ID,
+    NAME,
+    served_as,
+)
+from mien.dialects.growthloop.parse import EVERYTHING, Selection
+from mien.dialects.growthloop.views import Entity, Told, audience, trait_in
+from mien.services.lookup import Found
+from mien.store.base import AUDIENCE, TraitSheet
+from mien.web.answers import JsonAnswer
+from mien.web.times import write_time
+
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+
+_IS_AUDIENCE = bytes([AUDIENCE])
+Cut = tuple[int, int, bytes]
+"""A place in a sheet, how many members are left out there, and what stands in their place."""
+
+
+def answer(value: Any, status: int = 200) -> JsonAnswer:
+    """Return a JSON answer with sorted keys."""
+    return JsonAnswer(_encode_sorted(value), status)
+
+
+def profile(
+    entity: Entity, entity_id: str, found: Found, *, space: str, now: int, selection: Selection = EVERYTHING
+) -> bytes:
+    """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
+    told = dict(_memberships(entity, found, space=space, now=now, chosen=selection.audiences))
+    text = found.sheet.text
+    # Text that only looks like a key that is taken costs time and nothing else.
+    if entity.attributes is None and selection is EVERYTHING and b'"audience' not in text and b'"entity_' not in text:
+        return _spliced(entity, entity_id, found.sheet, told)
+    return _assembled(entity, entity_id, found.sheet, told, selection)
+
+
+def _memberships(
+    entity: Entity, found: Found, *, space: str, now: int, chosen: frozenset[str] | None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the audiences a profile is in, as they are told of: each by its id."""
+    for place in _audience_places(found.sheet.kinds):
+        told = entity.told.get(found.sheet.slice(place, place + 1))
+        if told is None or _is_over(told.definition, now) or (chosen is not None and told.key not in chosen):
+            continue
+        group = group_of(told.definition, space=space, profile=found.id)
+        if is_told(told.definition, group):
+            shown = group if told.definition.control_shows is Control.SHOW_WITH_GROUP else None
+            yield told.key, told.texts[shown] if told.texts else _with_traits(told, found.sheet, shown)
+
+
+def _audience_places(kinds: bytes) -> Iterator[int]:
+    place = kinds.find(_IS_AUDIENCE)
+    while place >= 0:
+        yield place
+        place = kinds.find(_IS_AUDIENCE, place + 1)
+
+
+def _is_over(definition: Definition, now: int) -> bool:
+    return definition.expires_at is not None and definition.expires_at <= now
+
+
+def _with_traits(told: Told, sheet: TraitSheet, group: Any) -> bytes:
+    """Return an audience with the profile's own values where attributes name traits; unknown ones are left out."""
+    members, attributes = sheet.members(), {}
+    for name, value in told.definition.attributes.items():
+        trait = trait_in(value)
+        if trait is None:
+            attributes[name] = value
+        elif trait in members:
+            attributes[name] = _decode(members[trait])
+    return audience(told.definition, attributes, group, strict=told.strict)
+
+
+def _head(told: Mapping[str, bytes]) -> bytes:
+    members = b",".join([told[key] for key in sorted(told)])
+    return b'"audience_count":%d,"audiences":{%b}' % (len(told), members)
+
+
+def _spliced(entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[str, bytes]) -> bytes:
+    """Return a profile of whose traits every one is served, and none begins as a reserved key does."""
+    cuts: list[Cut] = [
+        (_place(sheet, b'"audience'), 0, _head(told)),
+        (_place(sheet, b'"entity_'), 0, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
+    ]
+    if sheet.kinds:
+        cuts += [(place, 1, b"") for place in _audience_places(sheet.kinds)]
+    if b"{" in sheet.text:
+        cuts += _nested(sheet)
+    cuts.sort()
+    pieces: list[bytes] = []
+    start = 0
+    for place, width, piece in cuts:
+        pieces += (sheet.slice(start, place), piece)
+        start = place + width
+    pieces.append(sheet.slice(start, len(sheet)))
+    return b"{%b}" % b",".join(filter(None, pieces))
+
+
+def _place(sheet: TraitSheet, key: bytes) -> int:
+    """Return where in a sheet a key would stand that begins so.
+
+    The texts of keys sort as the keys do: whatever JSON escapes, and the backslash of an escape, sort before letters.
+    """
+    text, ends, length = sheet.text, sheet.ends, len(key)
+    low, high = 0, len(ends) // 4
+    while low < high:
+        middle = (low + high) // 2
+        start = int.from_bytes(ends[4 * middle - 4 : 4 * middle], "little") + 1 if middle else 0
+        if text[start : start + length] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _nested(sheet: TraitSheet) -> Iterator[Cut]:
+    """Yield the members with a brace in them, with the keys inside sorted."""
+    text, ends = sheet.text, sheet.ends
+    brace = text.find(b"{")
+    for place in range(len(ends) // 4) if brace >= 0 else ():
+        end = int.from_bytes(ends[4 * place : 4 * place + 4], "little")
+        if brace < end:
+            yield place, 1, _encode_sorted(_decode(b"{%b}" % sheet.slice(place, place + 1)))[1:-1]
+            brace = text.find(b"{", end)
+            if brace < 0:
+                return
+
+
+def _assembled(
+    entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[str, bytes], selection: Selection
+) -> bytes:
+    """Return a profile of whose traits some are served, or some under another name."""
+    served = _attributes(entity, sheet, selection.fields)
+    fields: dict[str, Any] = {name: _in_order(value) for name, (_, value) in served.items()}
+    fields |= {
+        COUNT: len(told),
+        AUDIENCES: Raw(b"{%b}" % b",".join([told[key] for key in sorted(told)])),
+        ID: entity_id,
+        NAME: entity.name,
+    }
+    if selection.explain:
+        fields[EXPLANATIONS] = _explanations(entity, sheet, {name: key for name, (key, _) in served.items()}, told)
+    return _encode_sorted(fields)
+
+
+def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None) -> dict[str, tuple[str, Raw]]:
+    """Return the traits that are served: the name each is served under, its key and its value.
+
+    A trait that has the name already keeps it before one that would be given it.
+    """
+    members = sheet.members()
+    for key in _audience_keys(sheet, members):
+        del members[key]
+    keys = members if entity.attributes is None else [key for key in entity.attributes if key in members]
+    served: dict[str, tuple[str, Raw]] = {}
+    for key in keys:
+        name = served_as(key, entity.prefix)
+        if (name == key or name not in keys) and (chosen is None or name in chosen):
+            served[name] = key, members[key]
+    return served
+
+
+def _audience_keys(sheet: TraitSheet, members: Iterable[str]) -> list[str]:
+    return [key for key, kind in zip(members, sheet.kinds, strict=False) if kind == AUDIENCE]
+
+
+def _in_order(value: Raw) -> Raw:
+    return Raw(_encode_sorted(_decode(value))) if b"{" in bytes(value) else value
+
+
+def _explanations(
+    entity: Entity, sheet: TraitSheet, served: Mapping[str, str], told: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Return why each attribute has its value, and which rule puts the profile into each audience."""
+    written = sheet.written()
+    why: dict[str, Any] = {}
+    for name, key in served.items():
+        write = written[key][1]
+        why[name] = {
+            "message_id": write.message,
+            "source_id": write.source,
+            "updated_at": write_time(write.timestamp),
+        }
+    rules = {one.key: {"query": one.definition.query} for one in entity.told.values() if one.key in told}
+    return {**why, AUDIENCES: rules}
+
+
+def audience_list(definitions: Iterable[Definition], now: int) -> list[dict[str, Any]]:
+    """Return audiences as the older generation lists them (reference: 2)."""
+    return [{AUDIENCE_ID: one.id, AUDIENCE_NAME: one.name} for one in definitions if not _is_over(one, now)]
+
+
+def legacy_profile(text: bytes) -> JsonAnswer:
+    """Return a profile as the older generation may have answered: its body was never seen (reference: 2)."""
+    fields = _decode(text)
+    audiences = [{AUDIENCE_ID: int(key), **about} for key, about in fields.pop(AUDIENCES).items()]
+    fields.pop(COUNT)
+    return answer({AUDIENCES: sorted(audiences, key=_audience_id), "profile": fields})
+
+
+def _audience_id(about: Mapping[str, Any]) -> int:
+    number: int = about[AUDIENCE_ID]
+    return number
+
+
+def batch(found: Iterable[bytes], missing: Sequence[str]) -> JsonAnswer:
+    """Return several profiles, and the ids that name nobody."""
+    return JsonAnswer(b'{"entities":[%b],"not_found":%b}' % (b",".join(found), _encode(missing)))
+
+
+def token(text: str, expires_at: int) -> JsonAnswer:
+    """Return a read token, which nothing may keep on its way."""
+    made = answer({"expires_at": write_time(expires_at), "token": text})
+    made.raw_headers.append((b"cache-control", b"no-store"))
+    return made
