@@ -3,15 +3,15 @@
 import binascii
 import hmac
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from mien.core.space import Credential, Source, Space
+from mien.core.space import Credential, Source
 from mien.errors import CredentialRefused, Unavailable
 from mien.logs import Trouble, trace
 from mien.services.secrets import digest
@@ -25,22 +25,17 @@ MAX_AGE = 0.5
 """Seconds. A revoked secret is dead within one second on every node."""
 
 
-Carried = Callable[[bytes | None], Sequence[str]]
-"""Returns the secrets that an `Authorization` header may carry, the likeliest first."""
+_T = TypeVar("_T")
 
-
-class Opened(NamedTuple):
-    """What a header opened, and with which credential."""
-
-    space: Space
-    credential: Credential
+Open = Callable[[Catalog, bytes | None], _T]
+"""Returns what an `Authorization` header opens; raises CredentialRefused when that is nothing."""
 
 
 class _View(Struct):
     """A catalog, and what the headers seen since it was read opened."""
 
     catalog: Catalog
-    opened: dict[tuple[str, bytes], Opened]
+    opened: dict[tuple[str, bytes], Any]
 
 
 class Tenants:
@@ -90,35 +85,30 @@ class Tenants:
         source = self.current().sources.get(hashed)
         return source if source and hmac.compare_digest(source.digest, hashed) else None
 
-    def opened(self, dialect: str, header: bytes | None, carried: Carried) -> Opened:
-        """Return what an `Authorization` header opens; raise CredentialRefused when it opens nothing.
+    def opened(self, dialect: str, header: bytes | None, opens: Open[_T]) -> _T:
+        """Return what an `Authorization` header opens in a dialect, as `opens` finds it in the catalog.
 
-        Headers that opened something are remembered by their hash until a secret is made or revoked.
+        Headers that opened something are remembered by their hash until something in the catalog changes.
         """
         view = self._view
         seen = (dialect, sha256(header or b"").digest())
-        opened = view.opened.get(seen)
+        opened: _T | None = view.opened.get(seen)
         if opened is None:
-            opened = _open(view.catalog, dialect, carried(header))
+            opened = opens(view.catalog, header)
             if len(view.opened) >= MOST_REMEMBERED:
                 view.opened.clear()
             view.opened[seen] = opened
         return opened
 
 
-def _open(catalog: Catalog, dialect: str, secrets: Sequence[str]) -> Opened:
+def credential_of(catalog: Catalog, dialect: str, secrets: Iterable[str]) -> Credential:
+    """Return the credential of the first of these secrets that is valid; raise CredentialRefused when none is."""
     for secret in secrets:
         hashed = digest(secret)
         credential: Credential | None = catalog.credentials.get((dialect, hashed))
         if credential is not None and hmac.compare_digest(credential.digest, hashed):
-            return Opened(catalog.spaces[credential.space], credential)
+            return credential
     raise CredentialRefused
-
-
-def basic_users(header: bytes | None) -> Sequence[str]:
-    """Return the user name in a Basic `Authorization` header, if there is one."""
-    user = basic_user(header)
-    return () if user is None else (user,)
 
 
 def basic_user(header: bytes | None) -> str | None:

@@ -11,8 +11,9 @@ from mien.dialects.growthloop.names import DIALECT
 from mien.dialects.growthloop.tokens import ReadToken
 from mien.dialects.growthloop.views import Entity, Rights, View, Views
 from mien.errors import CredentialRefused, MienError
+from mien.services.spaces import Catalog
 from mien.web.routing import header
-from mien.web.tenants import Tenants, bearers
+from mien.web.tenants import Tenants, bearers, credential_of
 
 
 class ScopeMissing(MienError):
@@ -52,25 +53,33 @@ class Guard:
     def caller(self, request: Request, *, now: int) -> Caller:
         """Return who asks; raise CredentialRefused for nobody we know, ScopeMissing where the scope is missing."""
         given = header(request, b"authorization")
-        if given is not None and tokens.PREFIX.encode() in given[:32]:
+        if given is not None and given[7:17] == _TOKEN:
             caller = self._by_token(request, given, now)
         else:
-            space, credential = self._tenants.opened(DIALECT, given, bearers)
-            view = self._views.of(space)
-            caller = Caller(view, credential, view.rights_of(credential.name))
+            caller = self._tenants.opened(DIALECT, given, self._by_key)
         if not caller.rights.reads:
             raise ScopeMissing("The key lacks the scope `personalization`.")
         return caller
 
+    def _by_key(self, catalog: Catalog, given: bytes | None) -> Caller:
+        return self._with(catalog, credential_of(catalog, DIALECT, bearers(given)))
+
     def _by_token(self, request: Request, given: bytes, now: int) -> Caller:
         catalog = self._tenants.current()
         token, credential = tokens.read(_first(bearers(given)), catalog)
-        view = self._views.of(catalog.spaces[credential.space])
+        caller = self._with(catalog, credential, token)
         # Also where its time is over: the page shall see that, and ask for another.
-        cors.admit(request, view.origins)
+        cors.admit(request, caller.view.origins)
         if token.expires_at <= now:
             raise CredentialRefused
+        return caller
+
+    def _with(self, catalog: Catalog, credential: Credential, token: ReadToken | None = None) -> Caller:
+        view = self._views.of(catalog.spaces[credential.space])
         return Caller(view, credential, view.rights_of(credential.name), token)
+
+
+_TOKEN = tokens.PREFIX.encode()
 
 
 def _first(texts: Sequence[str]) -> str:

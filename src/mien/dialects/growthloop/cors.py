@@ -1,9 +1,10 @@
 """Which pages may read an answer: those of the origins a space lists, and only what a read token opened."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mien.web.routing import header
 
@@ -33,34 +34,27 @@ def _allow(origin: bytes | None, origins: frozenset[str]) -> Headers:
     return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 
 
-class Edge:
-    """Around an endpoint: the id of the request also as `X-Request-Id`, and what lets pages read the answer.
+def finish(scope: Scope, response: Response) -> None:
+    """Give an answer the id of its request as `X-Request-Id`, too, and what lets pages read it."""
+    response.raw_headers.append((b"x-request-id", scope["request_id"].encode()))
+    if ADMITTED in scope:
+        response.raw_headers += scope[ADMITTED]
 
-    Where `origins` are given, a preflight is answered for all of them: it holds no credential, so nobody knows yet
-    which space it is about.
+
+class Preflight:
+    """Tells browsers which pages may ask, before what they ask reaches an endpoint.
+
+    It tells it of the origins of all spaces: a preflight holds no credential, so nobody knows yet which it is about.
     """
 
-    def __init__(self, app: ASGIApp, origins: Origins | None = None) -> None:
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] == "OPTIONS" and self._origins is not None:
-            scope[ADMITTED] = self._preflight(scope)
-
-        def answer(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message["headers"].append((b"x-request-id", scope["request_id"].encode()))
-                message["headers"] += scope.get(ADMITTED, ())
-            return send(message)
-
-        await self._app(scope, receive, answer)
-
-    def _preflight(self, scope: Scope) -> Headers:
-        request = Request(scope)
-        origins = self._origins() if self._origins else frozenset()
-        allowed = _allow(header(request, b"origin"), origins)
-        if not allowed or header(request, b"access-control-request-method") is None:
-            return [_VARY]
-        return [_VARY, allowed[0], *_PREFLIGHT]
+        if scope["method"] == "OPTIONS":
+            request = Request(scope)
+            allowed = _allow(header(request, b"origin"), self._origins())
+            scope[ADMITTED] = [_VARY, *allowed[:1], *(_PREFLIGHT if allowed else ())]
+        await self._app(scope, receive, send)

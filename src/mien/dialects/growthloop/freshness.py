@@ -2,7 +2,7 @@
 
 from email.utils import formatdate
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
@@ -32,7 +32,7 @@ def fresh(text: bytes, sheet: TraitSheet, asked: bytes | None, *, now: int) -> R
 
     `asked` is the header `If-None-Match`.
     """
-    etag = b'"%b"' % blake2b(text, digest_size=12).hexdigest().encode()
+    etag = b'"%b"' % sha256(text).hexdigest()[:24].encode()
     aged = [(b"etag", etag), _PRIVATE, (b"x-profile-as-of", _moment(now // 1_000_000))]
     receipts = _read_receipts(sheet.writes)
     if receipts:

@@ -22,8 +22,3 @@ AUDIENCE_ID, AUDIENCE_NAME, GROUP = "audience_id", "audience_name", "group"
 
 PERSONALIZATION = "personalization"
 """The scope a key needs (seed)."""
-
-
-def served_as(key: str, prefix: str) -> str:
-    """Return the name under which a trait is served: its own, or with the prefix where that one is taken."""
-    return f"{prefix}{key}" if key in RESERVED else key

@@ -1,19 +1,16 @@
 """Handlers of the Personalization API: who asks, look up, render (seed; reference: 1, 2, 7)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mien import clock
 from mien.core.message import Identifier
-from mien.core.space import Space
 from mien.dialects.growthloop import parse, render, tokens
 from mien.dialects.growthloop.auth import Caller, Guard
 from mien.dialects.growthloop.freshness import fresh
 from mien.dialects.growthloop.names import DIALECT
-from mien.dialects.growthloop.parse import EVERYTHING, Selection
 from mien.dialects.growthloop.tokens import ReadToken
 from mien.dialects.growthloop.views import Entity
 from mien.errors import NotFound
@@ -27,19 +24,6 @@ from mien.web.routing import header, parameter
 from mien.web.tenants import Tenants
 
 BATCH = ":batchGet"
-
-
-class _Asked(NamedTuple):
-    """Whom a request asks about."""
-
-    caller: Caller
-    entity: Entity
-    name: Identifier
-    now: int
-
-    @property
-    def space(self) -> Space:
-        return self.caller.view.space
 
 
 class Profiles:
@@ -69,8 +53,9 @@ class Profiles:
         selection = parse.selection(request.scope["query_string"])
         if selection.explain:
             caller.check_key()
-        asked = _Asked(caller, entity, _name(caller, entity, entity_id), now)
-        text, found = _look(store, asked, selection)
+        name, space = _name(caller, entity, entity_id), caller.view.space
+        found = lookup.one(store, space, [name], now=now)
+        text = render.profile(entity, name.value, found, space=space.slug, now=now, selection=selection)
         return fresh(text, found.sheet, header(request, b"if-none-match"), now=now)
 
     def audiences(self, store: Store, request: Request) -> Response:
@@ -81,10 +66,10 @@ class Profiles:
         query = parse.read_query(request.scope["query_string"])
         if "identifier" not in query:
             return render.answer(render.audience_list(caller.view.audiences(caller.rights), now))
-        entity = caller.view.legacy(caller.rights)
+        entity, space = caller.view.legacy(caller.rights), caller.view.space
         name = _name(caller, entity, parse.sound(query["identifier"]))
-        text, _ = _look(store, _Asked(caller, entity, name, now), EVERYTHING)
-        return render.legacy_profile(text)
+        found = lookup.one(store, space, [name], now=now)
+        return render.legacy_profile(render.profile(entity, name.value, found, space=space.slug, now=now))
 
     async def batch(self, request: Request) -> Response:
         """Answer with several profiles of an entity."""
@@ -121,16 +106,3 @@ class Profiles:
 def _name(caller: Caller, entity: Entity, entity_id: str) -> Identifier:
     """Return an id as it is kept: the space's rules say which spellings of it are one."""
     return caller.view.space.policy.rules.canonical(Identifier(entity.collection, entity.id, entity_id))
-
-
-def _look(store: Store, asked: _Asked, selection: Selection) -> tuple[bytes, Found]:
-    found = lookup.one(store, asked.space, [asked.name], now=asked.now)
-    text = render.profile(
-        asked.entity,
-        asked.name.value,
-        found,
-        space=asked.space.slug,
-        now=asked.now,
-        selection=selection,
-    )
-    return text, found

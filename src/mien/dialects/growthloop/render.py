@@ -20,7 +20,7 @@ from mien.dialects.growthloop.names import (
     EXPLANATIONS,
     ID,
     NAME,
-    served_as,
+    RESERVED,
 )
 from mien.dialects.growthloop.parse import EVERYTHING, Selection
 from mien.dialects.growthloop.views import Entity, Told, audience, trait_in
@@ -47,12 +47,13 @@ def profile(
     entity: Entity, entity_id: str, found: Found, *, space: str, now: int, selection: Selection = EVERYTHING
 ) -> bytes:
     """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
-    told = dict(_memberships(entity, found, space=space, now=now, chosen=selection.audiences))
-    text = found.sheet.text
+    sheet = found.sheet
+    told = dict(_memberships(entity, found, space=space, now=now, chosen=selection.audiences)) if sheet.kinds else {}
+    text = sheet.text
     # Text that only looks like a key that is taken costs time and nothing else.
     if entity.attributes is None and selection is EVERYTHING and b'"audience' not in text and b'"entity_' not in text:
-        return _spliced(entity, entity_id, found.sheet, told)
-    return _assembled(entity, entity_id, found.sheet, told, selection)
+        return _spliced(entity, entity_id, sheet, told)
+    return _assembled(entity, entity_id, sheet, told, selection)
 
 
 def _memberships(
@@ -99,9 +100,10 @@ def _head(told: Mapping[str, bytes]) -> bytes:
 
 def _spliced(entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[str, bytes]) -> bytes:
     """Return a profile of whose traits every one is served, and none begins as a reserved key does."""
+    first = _place(sheet, b'"audience', 0)
     cuts: list[Cut] = [
-        (_place(sheet, b'"audience'), 0, _head(told)),
-        (_place(sheet, b'"entity_'), 0, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
+        (first, 0, _head(told)),
+        (_place(sheet, b'"entity_', first), 0, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
     ]
     if sheet.kinds:
         cuts += [(place, 1, b"") for place in _audience_places(sheet.kinds)]
@@ -117,20 +119,20 @@ def _spliced(entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[st
     return b"{%b}" % b",".join(filter(None, pieces))
 
 
-def _place(sheet: TraitSheet, key: bytes) -> int:
-    """Return where in a sheet a key would stand that begins so.
+def _place(sheet: TraitSheet, key: bytes, low: int) -> int:
+    """Return where in a sheet, from `low` on, a key would stand that begins so.
 
     The texts of keys sort as the keys do: whatever JSON escapes, and the backslash of an escape, sort before letters.
     """
     text, ends, length = sheet.text, sheet.ends, len(key)
-    low, high = 0, len(ends) // 4
+    high, middle = len(ends) // 4, low  # often it is there already
     while low < high:
-        middle = (low + high) // 2
         start = int.from_bytes(ends[4 * middle - 4 : 4 * middle], "little") + 1 if middle else 0
         if text[start : start + length] < key:
             low = middle + 1
         else:
             high = middle
+        middle = (low + high) // 2
     return low
 
 
@@ -152,7 +154,9 @@ def _assembled(
 ) -> bytes:
     """Return a profile of whose traits some are served, or some under another name."""
     served = _attributes(entity, sheet, selection.fields)
-    fields: dict[str, Any] = {name: _in_order(value) for name, (_, value) in served.items()}
+    fields: dict[str, Any] = (
+        {key: _in_order(value) for key, value in served.items()} if b"{" in sheet.text else {**served}
+    )
     fields |= {
         COUNT: len(told),
         AUDIENCES: Raw(b"{%b}" % b",".join([told[key] for key in sorted(told)])),
@@ -160,29 +164,25 @@ def _assembled(
         NAME: entity.name,
     }
     if selection.explain:
-        fields[EXPLANATIONS] = _explanations(entity, sheet, {name: key for name, (key, _) in served.items()}, told)
+        fields[EXPLANATIONS] = _explanations(entity, sheet, served, told)
     return _encode_sorted(fields)
 
 
-def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None) -> dict[str, tuple[str, Raw]]:
-    """Return the traits that are served: the name each is served under, its key and its value.
+def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None) -> dict[str, Raw]:
+    """Return the traits that are served, by the name each is served under.
 
-    A trait that has the name already keeps it before one that would be given it.
+    A trait that has a name already keeps it before one that would be given it.
     """
     members = sheet.members()
-    for key in _audience_keys(sheet, members):
+    if sheet.kinds:
+        kinds = zip(members.items(), sheet.kinds, strict=True)
+        members = {key: value for (key, value), kind in kinds if kind != AUDIENCE}
+    if entity.attributes is not None:
+        members = {key: members[key] for key in entity.attributes if key in members}
+    for key in RESERVED & members.keys():
+        members.setdefault(f"{entity.prefix}{key}", members[key])
         del members[key]
-    keys = members if entity.attributes is None else [key for key in entity.attributes if key in members]
-    served: dict[str, tuple[str, Raw]] = {}
-    for key in keys:
-        name = served_as(key, entity.prefix)
-        if (name == key or name not in keys) and (chosen is None or name in chosen):
-            served[name] = key, members[key]
-    return served
-
-
-def _audience_keys(sheet: TraitSheet, members: Iterable[str]) -> list[str]:
-    return [key for key, kind in zip(members, sheet.kinds, strict=False) if kind == AUDIENCE]
+    return members if chosen is None else {key: members[key] for key in members.keys() & chosen}
 
 
 def _in_order(value: Raw) -> Raw:
@@ -190,13 +190,14 @@ def _in_order(value: Raw) -> Raw:
 
 
 def _explanations(
-    entity: Entity, sheet: TraitSheet, served: Mapping[str, str], told: Mapping[str, bytes]
+    entity: Entity, sheet: TraitSheet, served: Iterable[str], told: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """Return why each attribute has its value, and which rule puts the profile into each audience."""
     written = sheet.written()
+    known = written if entity.attributes is None else entity.attributes
     why: dict[str, Any] = {}
-    for name, key in served.items():
-        write = written[key][1]
+    for name in served:
+        write = written[name if name in known else name.removeprefix(entity.prefix)][1]
         why[name] = {
             "message_id": write.message,
             "source_id": write.source,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mien.dialects.growthloop import render
-from mien.dialects.growthloop.cors import Edge, Origins
+from mien.dialects.growthloop.cors import Preflight, finish
 from mien.dialects.growthloop.errors import error_answer
 from mien.dialects.growthloop.profiles import BATCH, Profiles
 from mien.dialects.growthloop.views import origins_of
@@ -26,8 +26,8 @@ def growthloop_routes(reader: Reader, tenants: Tenants, limits: RateLimits) -> l
     profiles = Profiles(reader, tenants, limits)
     one = reader.serving(profiles.one)
     return [
-        _route("/v1/entities/{entity}/{id}", one, READ, _Origins(tenants)),
-        Route("/v1/entities/{target}", Edge(_Target(profiles.batch))),
+        Route("/v1/entities/{entity}/{id}", Preflight(_endpoint(one, READ), _Origins(tenants))),
+        Route("/v1/entities/{target}", _Target(profiles.batch)),
         _route("/v1/entities/{rest}", _nothing, EVERY),
         _route("/v1/audiences", reader.serving(profiles.audiences), READ),
         _route("/v1/tokens", profiles.token, WRITE),
@@ -49,16 +49,20 @@ def description_route() -> Route:
     return _route("/openapi.json", openapi, READ)
 
 
-def _route(path: str, handler: Handler, methods: frozenset[str], origins: Origins | None = None) -> Route:
-    return Route(path, Edge(Endpoint(handler, error_answer, methods), origins))
+def _route(path: str, handler: Handler, methods: frozenset[str]) -> Route:
+    return Route(path, _endpoint(handler, methods))
+
+
+def _endpoint(handler: Handler, methods: frozenset[str]) -> Endpoint:
+    return Endpoint(handler, error_answer, methods, finish)
 
 
 class _Target:
     """What stands where an entity would: `users:batchGet` is a batch, the name alone is nothing."""
 
     def __init__(self, batch: Handler) -> None:
-        self._batch = Endpoint(batch, error_answer, WRITE)
-        self._nothing = Endpoint(_nothing, error_answer, EVERY)
+        self._batch = _endpoint(batch, WRITE)
+        self._nothing = _endpoint(_nothing, EVERY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

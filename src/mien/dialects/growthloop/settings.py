@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mien.core.message import ACCOUNTS, USERS
-from mien.dialects.growthloop.names import DIALECT, ENTITY, PERSONALIZATION, RESERVED, served_as
+from mien.dialects.growthloop.names import DIALECT, ENTITY, PERSONALIZATION, RESERVED
 from mien.services.fault import Fault, at
 from mien.services.spaces import Section
 
@@ -107,7 +107,7 @@ def _check_key(key: _Key, entities: Iterable[str]) -> None:
 def _notes(section: GrowthLoopSection) -> Iterator[str]:
     for name, entity in section.entities.items():
         for key in sorted(RESERVED.intersection(entity.attributes)):
-            yield f"entity {name} serves the trait {key} as {served_as(key, entity.prefix)}"
+            yield f"entity {name} serves the trait {key} as {entity.prefix}{key}"
 
 
 SECTION = Section(
