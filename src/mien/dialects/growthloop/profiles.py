@@ -76,7 +76,7 @@ class Profiles:
         now = clock.now()
         caller = self._caller(request, now)
         caller.check_key()
-        entity = caller.entity(parameter(request, "target").removesuffix(BATCH))
+        entity = caller.entity(parameter(request, "entity").removesuffix(BATCH))
         ids = parse.batch(await read_body(request, limit=parse.MAX_BATCH))
         names = {asked: _name(caller, entity, asked) for asked in ids}
 

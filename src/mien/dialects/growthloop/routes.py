@@ -27,7 +27,7 @@ def growthloop_routes(reader: Reader, tenants: Tenants, limits: RateLimits) -> l
     one = reader.serving(profiles.one)
     return [
         Route("/v1/entities/{entity}/{id}", Preflight(_endpoint(one, READ), _Origins(tenants))),
-        Route("/v1/entities/{target}", _Target(profiles.batch)),
+        Route("/v1/entities/{entity}", _Target(profiles.batch)),
         _route("/v1/entities/{rest}", _nothing, EVERY),
         _route("/v1/audiences", reader.serving(profiles.audiences), READ),
         _route("/v1/tokens", profiles.token, WRITE),
@@ -66,7 +66,7 @@ class _Target:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_batch = unquote(scope["path_params"]["target"]).endswith(BATCH)
+        is_batch = unquote(scope["path_params"]["entity"]).endswith(BATCH)
         await (self._batch if is_batch else self._nothing)(scope, receive, send)
 
 
