@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,9 @@ from mien.app import SECTIONS
 from mien.cli import app
 from mien.core.fold import Loss
 from mien.core.identity import Reason
+from mien.core.message import ACCOUNTS
+from mien.core.parser import audience, computed_trait
+from mien.core.query import Operator, Query, Reducer
 from mien.dialects.segment.reasons import Dropped
 from mien.services import spaces
 from mien.settings import Settings
@@ -78,6 +82,22 @@ def test_every_command_is_listed_and_exists() -> None:
 def test_every_decision_has_a_number_of_its_own() -> None:
     numbers = sorted(int(page.name[:4]) for page in (DOCS / "decisions").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize(("section", "read"), [("Computed traits", computed_trait), ("Audiences", audience)])
+def test_the_queries_of_the_docs_are_understood(section: str, read: Callable[..., Query]) -> None:
+    text = (DOCS / "reference" / "definitions.md").read_text("utf-8")
+    [section_text] = [part for part in text.split("\n## ") if part.startswith(section)]
+    queries = "\n".join(re.findall(r"```query\n(.*?)```", section_text, re.DOTALL)).strip().split("\n\n")
+    assert len(queries) > 10
+    for query in queries:
+        assert read(query.strip(), collection=ACCOUNTS)
+
+
+def test_every_word_of_the_query_language_is_described() -> None:
+    text = (DOCS / "reference" / "definitions.md").read_text("utf-8")
+    for word in {*Operator, *Reducer} - {Reducer.UNIQUE_COUNT}:
+        assert f".{word}(" in text, word
 
 
 @pytest.mark.parametrize("page", ["tutorial.md", "reference/spaces.md"])

@@ -20,6 +20,16 @@ class TooLarge(Invalid):
     """The request is larger than the limit."""
 
 
+class QueryRefused(MienError):
+    """The query of a definition cannot be understood."""
+
+    def __init__(self, reason: str | None = None, *, line: int = 1, column: int = 1) -> None:
+        super().__init__(f"line {line}, column {column}: {reason}" if reason else None)
+        self.line = line
+        self.column = column
+        """Where in the query, both counted from 1."""
+
+
 class CredentialRefused(MienError):
     """The credential is missing, unknown, revoked, or opens another space."""
 
