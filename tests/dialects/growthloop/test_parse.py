@@ -1,6 +1,5 @@
 """GrowthLoop's requests → questions (reference: 7)."""
 
-
 from contextlib import suppress
 from urllib.parse import quote
 
