@@ -4,6 +4,9 @@ An answer is one flat object with sorted keys at every depth. Traits are kept as
 so it is put together of slices: understood is only what has objects inside, and what collides with a reserved key.
 """
 
+import sys
+from array import array
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +38,7 @@ _decode = msgspec.json.Decoder().decode
 
 _IS_AUDIENCE = bytes([AUDIENCE])
 Cut = tuple[int, int, bytes]
-"""A place in a sheet, how many members are left out there, and what stands in their place."""
+"""Where in a text of members one begins, where the next one to be kept does, and what stands in their place."""
 
 
 def answer(value: Any, status: int = 200) -> JsonAnswer:
@@ -100,34 +103,51 @@ def _head(told: Mapping[str, bytes]) -> bytes:
 
 def _spliced(entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[str, bytes]) -> bytes:
     """Return a profile of whose traits every one is served, and none begins as a reserved key does."""
-    first = _place(sheet, b'"audience', 0)
-    cuts: list[Cut] = [
-        (first, 0, _head(told)),
-        (_place(sheet, b'"entity_', first), 0, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
+    text, ends = sheet.text, _ends(sheet)
+    first = _place(text, ends, b'"audience', 0)
+    last = _place(text, ends, b'"entity_', first)
+    cuts = [
+        _cut(ends, first, _head(told)),
+        _cut(ends, last, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
     ]
-    if sheet.kinds:
-        cuts += [(place, 1, b"") for place in _audience_places(sheet.kinds)]
-    if b"{" in sheet.text:
-        cuts += _nested(sheet)
-    cuts.sort()
+    if sheet.kinds or b"{" in text:
+        cuts += [_cut(ends, place, b"", width=1) for place in _audience_places(sheet.kinds)]
+        cuts += _nested(text, ends)
+        cuts.sort()
     pieces: list[bytes] = []
     start = 0
-    for place, width, piece in cuts:
-        pieces += (sheet.slice(start, place), piece)
-        start = place + width
-    pieces.append(sheet.slice(start, len(sheet)))
-    return b"{%b}" % b",".join(filter(None, pieces))
+    for at, after, piece in cuts:
+        if start < at:
+            pieces.append(text[start : at - 1])
+        if piece:
+            pieces.append(piece)
+        start = after
+    if start < len(text):
+        pieces.append(text[start:])
+    return b"{%b}" % b",".join(pieces)
 
 
-def _place(sheet: TraitSheet, key: bytes, low: int) -> int:
-    """Return where in a sheet, from `low` on, a key would stand that begins so.
+def _ends(sheet: TraitSheet) -> Sequence[int]:
+    ends = array("I", sheet.ends)
+    if sys.byteorder == "big":
+        ends.byteswap()
+    return ends
+
+
+def _cut(ends: Sequence[int], place: int, piece: bytes, *, width: int = 0) -> Cut:
+    """Return what puts a piece before a member, or in the place of it where `width` is 1."""
+    after = place + width
+    return ends[place - 1] + 1 if place else 0, ends[after - 1] + 1 if after else 0, piece
+
+
+def _place(text: bytes, ends: Sequence[int], key: bytes, low: int) -> int:
+    """Return where among the members, from `low` on, a key would stand that begins so.
 
     The texts of keys sort as the keys do: whatever JSON escapes, and the backslash of an escape, sort before letters.
     """
-    text, ends, length = sheet.text, sheet.ends, len(key)
-    high, middle = len(ends) // 4, low  # often it is there already
+    high, middle, length = len(ends), low, len(key)  # often it is there already
     while low < high:
-        start = int.from_bytes(ends[4 * middle - 4 : 4 * middle], "little") + 1 if middle else 0
+        start = ends[middle - 1] + 1 if middle else 0
         if text[start : start + length] < key:
             low = middle + 1
         else:
@@ -136,17 +156,14 @@ def _place(sheet: TraitSheet, key: bytes, low: int) -> int:
     return low
 
 
-def _nested(sheet: TraitSheet) -> Iterator[Cut]:
+def _nested(text: bytes, ends: Sequence[int]) -> Iterator[Cut]:
     """Yield the members with a brace in them, with the keys inside sorted."""
-    text, ends = sheet.text, sheet.ends
     brace = text.find(b"{")
-    for place in range(len(ends) // 4) if brace >= 0 else ():
-        end = int.from_bytes(ends[4 * place : 4 * place + 4], "little")
-        if brace < end:
-            yield place, 1, _encode_sorted(_decode(b"{%b}" % sheet.slice(place, place + 1)))[1:-1]
-            brace = text.find(b"{", end)
-            if brace < 0:
-                return
+    while brace >= 0:
+        place = bisect(ends, brace)
+        start, end = ends[place - 1] + 1 if place else 0, ends[place]
+        yield start, end + 1, _encode_sorted(_decode(b"{%b}" % text[start:end]))[1:-1]
+        brace = text.find(b"{", end)
 
 
 def _assembled(
