@@ -198,6 +198,27 @@ def test_a_key_may_be_limited_to_entities(shop: Shop) -> None:
     assert answer.json()["error"] == "entity_not_found"
 
 
+def test_a_key_may_be_made_on_the_command_line(shop: Shop) -> None:
+    shop.send(identify("u1", {"email": "a@b.co"}))
+    made = shop.server.mien(
+        "token",
+        "create",
+        shop.slug,
+        "crm",
+        "--dialect",
+        "growthloop",
+        "--entity",
+        "by_email",
+        "--scope",
+        "personalization",
+    ).strip()
+    deadline = time.monotonic() + 5
+    while shop.ask("entities/by_email/a@b.co", made).status_code != 200:
+        assert time.monotonic() < deadline
+    assert shop.ask("entities/customers/u1", made).json()["error"] == "entity_not_found"
+    assert "growthloop  crm" in shop.server.mien("token", "list", shop.slug)
+
+
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 def test_a_key_may_be_base64(shop: Shop, encode: object) -> None:
     """Golden case 11."""

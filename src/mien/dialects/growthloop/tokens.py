@@ -18,7 +18,7 @@ from mien.services.spaces import Catalog
 
 PREFIX = "mien_read_"
 LONGEST = 4096
-"""Characters of a token: an id has at most 1,024 bytes, each of which may become six in JSON."""
+"""Characters of a token: an id has at most 1,024 bytes, each of which may become two in JSON."""
 
 _PURPOSE = b"mien growthloop read token 1"
 
