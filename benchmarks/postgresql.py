@@ -142,7 +142,7 @@ def _traits_of_each(store: Store, space: Space) -> Ask:
     def ask(names: Sequence[Identifier]) -> None:
         for name in names:
             with suppress(ProfileNotFound):
-                lookup.traits(store, space, [name], now=dataset.START)
+                lookup.one(store, space, [name], now=dataset.START)
 
     return ask
 

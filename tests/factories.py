@@ -11,7 +11,7 @@ from mien.core.message import USERS, Identifier, Kind, Message, Submission, orde
 from mien.core.presets import preset
 from mien.core.space import Space
 from mien.services.ingest import Receipt, settle
-from mien.store.base import Store
+from mien.store.base import Store, TraitSheet
 
 NOW = 1_795_000_000_000_000
 """Microseconds since 1970: in November 2026."""
@@ -51,6 +51,15 @@ def ids() -> Iterator[int]:
 
 
 _ids = ids()
+
+
+def sheet_of(store: Store, profile: int | Identifier | None) -> TraitSheet | None:
+    """Return the stored traits of a profile of the space `acme`, by its id or by a name."""
+    if isinstance(profile, Identifier):
+        look = store.look("acme", profile)
+    else:
+        look = store.looks([profile]).get(profile) if profile is not None else None
+    return None if look is None else look.sheet
 
 
 def take_in(store: Store, *messages: Message, tenant: Space | None = None, now: int = NOW) -> Receipt:

@@ -112,5 +112,9 @@ class ConnectionLost(Unavailable):
     """The connection to the store was lost; what was being committed may be there or not."""
 
 
+class CatalogChanged(MienError):
+    """The spaces changed since they were read: read them again, and try again."""
+
+
 class Contended(MienError):
     """Another writer changed the same profiles first; the batch must be folded again on fresh state."""

@@ -17,14 +17,14 @@ import structlog
 from msgspec.structs import replace
 
 from mien import clock, logs
-from mien.errors import Busy, Contended, MienError, Unavailable
+from mien.errors import Busy, CatalogChanged, MienError, Unavailable
 from mien.logs import Trouble
-from mien.services.ingest import settle
-from mien.services.retention import purge
-from mien.services.spaces import Catalog, read_catalog
+from mien.services.ingest import Receipt, settle
+from mien.services.spaces import Catalogs
 from mien.store.base import Store
 from mien.store.sql import Limits, SqlStore, open_store
 from mien.web.link import GREETING, Answer, Inbox, Request, frame
+from mien.worker import Worker
 
 log = structlog.get_logger("mien.writer")
 
@@ -32,9 +32,6 @@ GROUP_MESSAGES = 1000
 """How many messages are committed together at most; a single larger request is committed whole."""
 OPEN_SECONDS = 0.5
 """How long to wait before trying again to open the store."""
-TEND_SECONDS = 0.25
-PURGE_SECONDS = 60.0
-PURGE_MOMENT = 0.1
 
 
 def spawn(link: socket.socket, url: str, *, limits: Limits, log_json: bool) -> BaseProcess:
@@ -100,7 +97,7 @@ def _work(link: socket.socket, inbox: Inbox, store: SqlStore, beside: SqlStore) 
     """Write what comes over the link until it ends."""
     stop = threading.Event()
     with store, beside:
-        upkeep = threading.Thread(target=tend, args=(beside, stop), name="mien-upkeep", daemon=True)
+        upkeep = threading.Thread(target=Worker(beside).run, args=(stop,), name="mien-upkeep", daemon=True)
         upkeep.start()
         try:
             link.sendall(frame(Answer(GREETING, "taken")))
@@ -116,7 +113,7 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ids = clock.profile_ids()
-        self._catalog: Catalog | None = None
+        self._catalogs = Catalogs()
         self._left: list[Request] = []
         self._trouble = Trouble(log, "the store takes nothing in; clients are told to send again")
 
@@ -147,15 +144,10 @@ class Writer:
     def take_in(self, group: Sequence[Request]) -> list[Answer]:
         """Commit a group; when that fails, each of it alone, so that one cannot spoil the others."""
         try:
-            catalog = self._current()
-            receipt = settle(
-                self._store,
-                [request.submission for request in group],
-                catalog.spaces,
-                now=clock.now(),
-                ids=self._ids,
-            )
+            receipt = self._settle(group)
             self._trouble.over()
+        except CatalogChanged:
+            return self.take_in(group)
         except Busy:
             return [Answer(request.number, "busy") for request in group]
         except Unavailable as error:
@@ -170,36 +162,13 @@ class Writer:
         first, *others = group
         return [Answer(first.number, "taken", receipt), *(Answer(r.number, "taken") for r in others)]
 
-    def _current(self) -> Catalog:
-        if self._catalog is None or self._store.revision() != self._catalog.revision:
-            self._catalog = read_catalog(self._store)
-        return self._catalog
-
-
-def tend(store: Store, stop: threading.Event) -> None:
-    """Do what is due beside the writer: checkpoints, and letting go of what is kept no longer."""
-    due = 0.0
-    trouble = Trouble(log, "upkeep waits for the store")
-    while not stop.wait(TEND_SECONDS):
-        due -= TEND_SECONDS
-        try:
-            store.tend()
-            if due <= 0:
-                due = 0.0 if _purge_for_a_moment(store) else PURGE_SECONDS
-            trouble.over()
-        except Contended:
-            due = PURGE_SECONDS  # another node is at it
-        except Unavailable as error:
-            trouble.met(error)
-        except Exception as error:  # noqa: BLE001 (what failed once is tried again; without it the log only grows)
-            log.warning("upkeep failed", error=logs.trace(error))
-
-
-def _purge_for_a_moment(store: Store) -> bool:
-    """Purge in small steps, so that the writer gets its turns between them; say whether there is more."""
-    spaces = list(read_catalog(store).spaces.values())
-    until = time.monotonic() + PURGE_MOMENT
-    while purge(store, spaces, now=clock.now()):
-        if time.monotonic() > until:
-            return True
-    return False
+    def _settle(self, group: Sequence[Request]) -> Receipt:
+        catalog = self._catalogs.current(self._store)
+        return settle(
+            self._store,
+            [request.submission for request in group],
+            catalog.spaces,
+            now=clock.now(),
+            ids=self._ids,
+            revision=catalog.revision,
+        )

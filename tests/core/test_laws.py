@@ -18,7 +18,7 @@ from mien.core.space import Space
 from mien.services.ingest import settle
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore, open_store
-from tests.factories import NOW
+from tests.factories import NOW, sheet_of
 
 FREE = Policy(rules=Rules(other=TypeRule(limit=10_000), max_merges=10_000, max_identifiers=10_000))
 """Nothing is ever refused."""
@@ -82,7 +82,7 @@ def _people(store: SqlStore, *, names: bool) -> object:
             profile = store.profile(row.id)
             head = store.head(row.id)
             assert profile is not None
-            sheet = store.traits(row.id)
+            sheet = sheet_of(store, row.id)
             assert head is not None
             assert sheet is not None
             held = frozenset(Identifier(collection, kind, value) for kind, value in profile.identifiers)

@@ -7,7 +7,7 @@ from mien.services.forget import forget, unsuppress
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore
-from tests.factories import NOW, ids, message, space, take_in, user
+from tests.factories import NOW, ids, message, sheet_of, space, take_in, user
 
 U1, U2 = user("user_id", "jane-1"), user("user_id", "other")
 A1, A2 = user("anonymous_id", "browser-1"), user("anonymous_id", "browser-2")
@@ -69,8 +69,8 @@ def test_later_messages_are_dropped_and_counted(store: SqlStore) -> None:
     for name in (U1, A1, user("email", "jane@x.c")):
         take_in(store, message(name, traits={"back": True}), message(name, U2, traits={"back": True}))
     assert store.owner("acme", U1) is None
-    assert store.traits_of("acme", A1) is None
-    sheet = store.traits_of("acme", U2)
+    assert sheet_of(store, A1) is None
+    sheet = sheet_of(store, U2)
     assert sheet is not None
     assert b"back" not in sheet.text
     [row] = store.discards("acme", reason="suppressed", limit=10)

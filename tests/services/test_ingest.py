@@ -11,7 +11,7 @@ from mien.core.space import DAY, Retention
 from mien.core.story import MOST_NOTES
 from mien.services.ingest import Receipt, settle
 from mien.store.sql import SqlStore
-from tests.factories import NOW, ids, message, space, take_in, user
+from tests.factories import NOW, ids, message, sheet_of, space, take_in, user
 
 U1 = user("user_id", "u1")
 
@@ -75,7 +75,7 @@ def test_a_profile_whose_time_is_over_begins_anew(store: SqlStore) -> None:
     take_in(store, message(U1, traits={"new": 1}), tenant=tenant, now=NOW + 2 * DAY)
     profile = store.owner("acme", U1)
     assert profile is not None
-    sheet = store.traits(profile)
+    sheet = sheet_of(store, profile)
     assert sheet is not None
     assert sheet.text == b'"new":1'
 

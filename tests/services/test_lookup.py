@@ -86,7 +86,7 @@ def test_pages_neither_overlap_nor_skip(all_keys: set[str], include: list[str] |
     seen: list[str] = []
     start = ""
     while True:
-        page = page_of_traits(sheet, hidden="hidden", include=include, start=start, limit=limit)
+        page = page_of_traits(sheet, hidden="hidden", kind=None, include=include, start=start, limit=limit)
         traits = msgspec.json.decode(b"{%b}" % page.text)
         assert len(traits) <= limit
         assert traits == {key: key.upper() for key in traits}

@@ -21,7 +21,7 @@ from mien.services.ingest import settle
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore, open_store
-from tests.factories import NOW
+from tests.factories import NOW, sheet_of
 from tests.model import World
 
 POLICIES = {
@@ -215,7 +215,7 @@ class Machine(RuleBasedStateMachine):
         found = []
         for profile in self.everybody():
             head = self.store.head(profile.id)
-            sheet = self.store.traits(profile.id)
+            sheet = sheet_of(self.store, profile.id)
             assert head is not None
             assert sheet is not None
             merges = [account for account in self.store.history(head) if isinstance(account, Merge)]

@@ -11,7 +11,7 @@ from mien.core.space import Credential, Source, SourceKind
 from mien.errors import Contended
 from mien.store.base import EventQuery, Head, Place, Recent, SpaceRecord
 from mien.store.sql import SqlStore
-from tests.factories import NOW, message, take_in, user
+from tests.factories import NOW, message, sheet_of, take_in, user
 
 U1 = user("user_id", "u1")
 
@@ -30,7 +30,7 @@ def test_what_was_committed_is_read_by_another_connection_at_once(open_again: Ca
         take_in(writer, message(U1, traits={"plan": "pro"}))
         profile = reader.owner("acme", U1)
         assert profile is not None
-        sheet = reader.traits(profile)
+        sheet = sheet_of(reader, profile)
         assert sheet is not None
         assert sheet.text == b'"plan":"pro"'
 
@@ -106,7 +106,7 @@ def test_identifiers_of_any_characters_are_found(store: SqlStore, value: str) ->
     profile = store.owner("acme", user("user_id", value))
     assert profile is not None
     assert [row.value for row in store.identifiers(profile)] == [value]
-    sheet = store.traits(profile)
+    sheet = sheet_of(store, profile)
     assert sheet is not None
     assert list(sheet.members()) == [value]
 
@@ -118,14 +118,16 @@ def test_many_are_found_at_once_as_each_alone(store: SqlStore) -> None:
     assert owners == {name: store.owner("acme", name) for name in (U1, user("email", "e"), u2)}
     assert store.owners("beta", [U1, u2]) == {}
     profiles = set(owners.values())
-    assert store.sheets([*owners.values(), 5]) == {profile: store.traits(profile) for profile in profiles}
+    assert {p: look.sheet for p, look in store.looks([*owners.values(), 5]).items()} == {
+        profile: sheet_of(store, profile) for profile in profiles
+    }
     assert store.heads([*owners.values(), 5]) == {profile: store.head(profile) for profile in profiles}
-    assert store.owners("acme", []) == store.sheets([]) == store.heads([]) == {}
+    assert store.owners("acme", []) == store.looks([]) == store.heads([]) == {}
 
 
 def test_trait_keys_come_in_the_order_of_their_bytes(store: SqlStore) -> None:
     take_in(store, message(U1, traits={"é": 1, "a": 1, "B": 1, "3_a": 1, "😀": 1, "ﬀ": 1}))
-    sheet = store.traits(head_of(store).id)
+    sheet = sheet_of(store, head_of(store).id)
     assert sheet is not None
     assert list(sheet.members()) == sorted(sheet.members(), key=str.encode) == ["3_a", "B", "a", "é", "ﬀ", "😀"]
 
@@ -136,13 +138,13 @@ def test_every_trait_knows_the_message_that_set_it(store: SqlStore) -> None:
         message(U1, id="m1", at=NOW, traits={"a": 1, "b": 1}),
         message(U1, id="m2", at=NOW + 1, traits={"b": 2}),
     )
-    sheet = store.traits_of("acme", U1)
+    sheet = sheet_of(store, U1)
     assert sheet is not None
     assert [(key, value, write.message, write.timestamp) for key, (value, write) in sheet.written().items()] == [
         ("a", b"1", "m1", NOW),
         ("b", b"2", "m2", NOW + 1),
     ]
-    assert store.traits_of("acme", user("user_id", "nobody")) is None
+    assert sheet_of(store, user("user_id", "nobody")) is None
 
 
 def test_identifiers_come_newest_first(store: SqlStore) -> None:

@@ -18,7 +18,7 @@ from mien.services.retention import purge
 from mien.store.base import EventQuery
 from mien.store.sql import Limits, SqlStore, open_store
 from mien.store.sql.postgres import Postgres
-from mien.writer import tend
+from mien.worker import Worker
 from tests.factories import NOW, message, space, take_in, user
 from tests.postgres import Cluster, new_schema
 from tests.proxy import Proxy
@@ -293,7 +293,7 @@ def test_nodes_that_purge_the_same_at_once_do_not_disturb_each_other(url: str) -
         stop = threading.Event()
         with capture_logs() as logs:
             nodes = [open_store(url, Limits(connections=1)) for _ in range(4)]
-            threads = [threading.Thread(target=tend, args=(node, stop)) for node in nodes]
+            threads = [threading.Thread(target=Worker(node).run, args=(stop,)) for node in nodes]
             for thread in threads:
                 thread.start()
             deadline = time.monotonic() + 10
@@ -337,7 +337,7 @@ def test_upkeep_that_finds_another_at_it_says_nothing_and_upkeep_without_a_datab
 @contextmanager
 def _tended(store: SqlStore) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(target=tend, args=(store, stop))
+    thread = threading.Thread(target=Worker(store).run, args=(stop,))
     thread.start()
     yield
     stop.set()

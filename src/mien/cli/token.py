@@ -9,7 +9,7 @@ from mien import clock
 from mien.app import SECTIONS
 from mien.cli.common import StoreOption, console, opened
 from mien.errors import SettingsRefused
-from mien.services import spaces
+from mien.services import credentials, spaces
 from mien.web.times import write_time
 
 app = typer.Typer(help="Create, list and revoke the credentials that read profiles.", no_args_is_help=True)
@@ -49,7 +49,7 @@ def create(
     """
     about = {key: given for key, given in {"scopes": scope, "entities": entity}.items() if given}
     with opened(store) as found:
-        print(spaces.create_credential(found, space, _section(dialect), name, about=about, now=clock.now()))
+        print(credentials.create_credential(found, space, _section(dialect), name, about=about, now=clock.now()))
 
 
 @app.command("list")
@@ -70,4 +70,4 @@ def list_(
 def revoke(space: Space, name: Name, dialect: Dialect = "segment", store: StoreOption = None) -> None:
     """Revoke a credential: every node refuses it within a second."""
     with opened(store) as found:
-        spaces.revoke_credential(found, space, _section(dialect).dialect, name, now=clock.now())
+        credentials.revoke_credential(found, space, _section(dialect).dialect, name, now=clock.now())

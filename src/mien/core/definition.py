@@ -37,6 +37,8 @@ class State(StrEnum):
     """Every profile is evaluated."""
     DISABLED = "disabled"
     """Nothing is computed and nothing answered."""
+    RETIRED = "retired"
+    """Another took its place, or it was removed; what is kept under its number goes."""
 
 
 class Definition(Struct, frozen=True, kw_only=True):

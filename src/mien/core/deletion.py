@@ -12,6 +12,8 @@ class Erased(NamedTuple):
     links: int = 0
     history: int = 0
     discards: int = 0
+    memberships: int = 0
+    changes: int = 0
 
     def plus(self, more: "Erased") -> "Erased":
         """Return both together."""

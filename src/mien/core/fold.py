@@ -8,8 +8,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mien.core.activity import Activity, count
+from mien.core.computed import NOTHING, Computed, Noted, Passage, born, combine, is_known
+from mien.core.computed import note as note_message
 from mien.core.identity import Held, Reason, Refusal, Resolution, resolve
 from mien.core.message import ACCOUNTS, Discard, Identifier, Kind, Message, identifier_key
+from mien.core.plan import Plan
 from mien.core.profile import Profile, Stamp, absorb, own_identifier
 from mien.core.rules import Rules
 from mien.core.story import GONE_OVER, MADE_BESIDE, Merge, Note, Notes, note
@@ -39,6 +42,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     rules: Rules = Rules()
     max_traits: int = 6000
     max_event_names: int = 10_000
+    plans: Mapping[str, Plan] = {}
 
 
 class Entry(NamedTuple):
@@ -85,7 +89,11 @@ class State(Struct):
 
 
 class Outcome(Struct):
-    """What a batch changes: `claims` are identifiers nobody owned before, `moves` get another owner."""
+    """What a batch changes: `claims` are identifiers nobody owned before, `moves` get another owner.
+
+    `passages` are who entered and left audiences, by the id of the profile, and `noted` is what readers see change.
+    `look_again` are other profiles that are due at once.
+    """
 
     profiles: Sequence[Profile] = ()
     claims: Mapping[Identifier, int] = {}
@@ -94,6 +102,9 @@ class Outcome(Struct):
     links: Sequence[Link] = ()
     absorptions: Sequence[Absorption] = ()
     discards: Sequence[Discard] = ()
+    passages: Sequence[tuple[int, Passage]] = ()
+    noted: Sequence[Noted] = ()
+    look_again: Sequence[int] = ()
 
 
 class Desk(Struct):
@@ -227,16 +238,25 @@ def _merge(desk: Desk, survivor_id: int, resolution: Resolution, message: Messag
     stamp = Stamp(message.received_at, message.id, message.source)
     survivor = desk.profiles.get(survivor_id)
     if survivor is None:
-        survivor = Profile(survivor_id, message.space, collection, first=stamp, last=stamp)
+        plan = desk.policy.plans.get(collection)
+        computed = NOTHING if plan is None else born(plan)
+        survivor = Profile(survivor_id, message.space, collection, first=stamp, last=stamp, computed=computed)
         desk.owners[own_identifier(collection, survivor.id)] = survivor.id
     before = survivor
     for absorbed_id in resolution.absorbed:
         absorbed = desk.profiles[absorbed_id]
         desk.absorptions.append(Absorption(_account(desk, before, absorbed, message, resolution), before))
-        survivor = absorb(survivor, absorbed)
+        survivor = _computed_together(desk, absorb(survivor, absorbed), absorbed, message)
         desk.profiles[absorbed_id] = replace(absorbed, merged_into=survivor.id)
         desk.owners.update(dict.fromkeys(absorbed.names(), survivor.id))
     return survivor
+
+
+def _computed_together(desk: Desk, whole: Profile, absorbed: Profile, message: Message) -> Profile:
+    plan = desk.policy.plans.get(whole.collection)
+    if plan is None:
+        return whole
+    return replace(whole, computed=combine(whole.computed, absorbed.computed, plan, now=message.received_at))
 
 
 def _account(desk: Desk, survivor: Profile, absorbed: Profile, message: Message, resolution: Resolution) -> Merge:
@@ -285,8 +305,21 @@ def _settle(desk: Desk, profile: Profile, message: Message, resolution: Resoluti
         activity=_counted(desk, profile, message),
         serial=serial,
         notes=_noted(profile, message, resolution),
+        computed=_computed(desk, profile, message, new),
     )
     return Entry(profile.id, message, resolution.claimed, resolution.refused, resolution.absorbed, serial)
+
+
+def _computed(desk: Desk, profile: Profile, message: Message, new: Sequence[Identifier]) -> Computed:
+    """Return what is computed of the profile, with the message noted; to be evaluated once the batch is folded."""
+    plan = desk.policy.plans.get(profile.collection)
+    if plan is None:
+        return profile.computed
+    keys = message.traits if message.subject == profile.collection else ()
+    computed = note_message(profile.computed, plan, message, keys)
+    if new and not profile.known and is_known(i.type for i in new):
+        return replace(computed, touched=None)
+    return computed
 
 
 def _noted(profile: Profile, message: Message, resolution: Resolution) -> Notes:

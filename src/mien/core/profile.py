@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from mien.core.activity import Activity
 from mien.core.activity import combine as combine_activity
+from mien.core.computed import NOTHING, Computed, Shown, is_known
 from mien.core.identity import OWN_ID, Held
 from mien.core.message import Identifier
 from mien.core.story import Notes, note
@@ -29,7 +30,8 @@ class Profile(Struct, frozen=True, gc=False):
     `version` counts the times the profile was stored; 0 is a profile that was not stored yet. `first` and `last`
     are the messages that created it and that touched it last, in the order of receipt, and `serial` is how many it
     took in. `members` are the ids of all profiles it absorbed; `apart` are pairs of an id of its own and one that
-    must never become one with it. A profile with `merged_into` is kept as it was when it was absorbed.
+    must never become one with it. A profile with `merged_into` is kept as it was when it was absorbed. `shown` is
+    what readers see of what is computed.
     """
 
     id: int
@@ -46,6 +48,13 @@ class Profile(Struct, frozen=True, gc=False):
     serial: int = 0
     apart: frozenset[tuple[int, int]] = frozenset()
     notes: Notes = ()
+    computed: Computed = NOTHING
+    shown: Mapping[str, Shown] = {}
+
+    @property
+    def known(self) -> bool:
+        """Whether somebody is known, and not only where they browse."""
+        return is_known(kind for kind, _ in self.identifiers)
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -51,12 +51,15 @@ class Retention(Struct, frozen=True, kw_only=True):
     """How long things are kept, in microseconds; None is for ever.
 
     `events`: messages, since the later of their timestamp and their receipt. `served_events`: the window in which
-    a dialect shows events, by their timestamp. `profiles`: since the last message.
+    a dialect shows events, by their timestamp. `profiles`: since the last message. `changes`: notes of what changed
+    for readers. `memberships`: those that ended, since then.
     """
 
     events: int | None = 14 * DAY
     served_events: int | None = 14 * DAY
     profiles: int | None = None
+    changes: int | None = 14 * DAY
+    memberships: int | None = 365 * DAY
 
 
 class Space(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from mien.core.deletion import Deletion
 from mien.core.fold import NOBODY
-from mien.core.message import USERS, Identifier, identifier_key
+from mien.core.message import ACCOUNTS, USERS, Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.services.transact import transact
@@ -23,9 +23,11 @@ def forget(
 
     def erase(unit: Unit) -> Deletion:
         whole = _find(unit, space, known)
+        accounts = store.linked_today(space.slug, whole.ids, ACCOUNTS) if whole else []
         # What a person did in an account's name goes with the person; an account's members stay as they are.
         erased = unit.erase(space.slug, [whole] if whole else [], twins=known[0].collection == USERS)
         held = [Identifier(whole.collection, *pair) for pair in whole.identifiers] if whole else []
+        unit.look_again(accounts)
         # Held ones may stand there in a case in which they would not be taken in today.
         today = [space.policy.rules.canonical(identifier) for identifier in held]
         silenced = dict.fromkeys([*held, *today, *known[:1]]) if suppress else {}

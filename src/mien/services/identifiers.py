@@ -2,11 +2,13 @@
 
 from msgspec.structs import replace
 
+from mien.core.computed import How
 from mien.core.fold import Outcome
 from mien.core.message import Identifier, identifier_key
 from mien.core.space import Space
 from mien.core.story import REMOVED, Note, note
 from mien.errors import IdentifierNotFound
+from mien.services.evaluation import evaluated
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -26,7 +28,13 @@ def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, 
         rest = {pair: held for pair, held in owner.identifiers.items() if pair != (name.type, name.value)}
         key = identifier_key(space.slug, name)
         gone = Note(REMOVED, name.type, key, "", 0, 1, now, now, "", "", owner.id, owner.serial)
-        unit.write(space.slug, Outcome(profiles=[replace(owner, identifiers=rest, notes=note(owner.notes, [gone]))]))
+        left = replace(
+            owner,
+            identifiers=rest,
+            notes=note(owner.notes, [gone]),
+            computed=replace(owner.computed, touched=None),
+        )
+        unit.write(space.slug, evaluated(store, space, Outcome(profiles=[left]), now=now, how=How.REMOVAL))
         unit.free(owner, [name])
 
     transact(store, free)

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from mien.core.fold import Loss, State, fold
 from mien.core.message import Discard, Message, Submission
 from mien.core.space import Space
+from mien.errors import CatalogChanged
+from mien.services.evaluation import evaluated
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -27,23 +29,28 @@ def settle(
     *,
     now: int,
     ids: Iterator[int],
+    revision: int | None = None,
 ) -> Receipt:
     """Take submissions in as one transaction, durable on return; fold again when another writer got there first.
 
     Messages of a space that is not in `spaces` are recorded as discards. Raise Busy after too many attempts,
-    ConnectionLost when that happened twice.
+    ConnectionLost when that happened twice, and CatalogChanged when `spaces` are not those of the `revision` given.
     """
     messages = [message for submission in submissions for message in submission.messages]
     discards = [discard for submission in submissions for discard in submission.discards]
 
     def take_in(unit: Unit) -> Receipt:
-        return _take_in(unit, messages, discards, spaces, now=now, ids=ids)
+        # Whoever changes definitions waits until nobody takes messages in by those of before.
+        if revision is not None and store.revision() != revision:
+            raise CatalogChanged
+        return _take_in(store, unit, messages, discards, spaces, now=now, ids=ids)
 
     # Messages that were committed are not unseen any more: once more changes nothing but how often a discard was met.
     return transact(store, take_in, repeatable=True)
 
 
 def _take_in(
+    store: Store,
     unit: Unit,
     messages: Sequence[Message],
     discards: Sequence[Discard],
@@ -58,7 +65,7 @@ def _take_in(
     for slug, part in sorted(_by_space(fresh).items()):  # two that meet wait, and never for each other
         space = spaces[slug]
         state = _load(unit, space, part, now=now)
-        outcome = fold(state, part, space.policy, ids=ids)
+        outcome = evaluated(store, space, fold(state, part, space.policy, ids=ids), now=now)
         unit.write(slug, outcome)
         more += outcome.discards
     homeless = [_homeless(message) for message in messages if message.space not in spaces]

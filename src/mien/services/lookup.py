@@ -7,15 +7,20 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from mien.core.computed import Cause, How, Result
+from mien.core.definition import Definition
 from mien.core.message import Identifier
+from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.errors import ProfileNotFound
+from mien.services.evaluation import bring
 from mien.store.base import (
     Event,
     EventQuery,
     Head,
     HeldIdentifier,
     LinkRow,
+    Look,
     Place,
     Recent,
     Store,
@@ -42,20 +47,6 @@ def find(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
     return profile
 
 
-def traits(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> TraitSheet:
-    """Return the traits of the profile that the first of these names finds; raise ProfileNotFound as `find` does."""
-    if space.retention.profiles is not None:
-        sheet = store.traits(find(store, space, names, now=now))
-        if sheet is not None:
-            return sheet
-    else:
-        for name in names:
-            sheet = store.traits_of(space.slug, space.policy.rules.canonical(name))
-            if sheet is not None:
-                return sheet
-    raise ProfileNotFound
-
-
 class Found(NamedTuple):
     """A profile that a name finds, and its traits."""
 
@@ -64,12 +55,17 @@ class Found(NamedTuple):
 
 
 def one(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> Found:
-    """Return the profile that the first of these names finds; raise ProfileNotFound as `find` does."""
-    profile = find(store, space, names, now=now)
-    sheet = store.traits(profile)
-    if sheet is None:
-        raise ProfileNotFound
-    return Found(profile, sheet)
+    """Return the profile that the first of these names finds; raise ProfileNotFound as `find` does.
+
+    What is computed of it is as it is at this instant.
+    """
+    for name in names:
+        look = store.look(space.slug, space.policy.rules.canonical(name))
+        if look is not None:
+            if space.retention.profiles is not None:
+                head(store, space, look.id, now=now)
+            return Found(look.id, _current(store, space, name.collection, look, now))
+    raise ProfileNotFound
 
 
 def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Found | None]:
@@ -83,9 +79,43 @@ def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
     if space.retention.profiles is not None:
         heads = store.heads(profiles).values()
         profiles = {head.id for head in heads if not space.is_over(head.last.at, now=now)}
-    sheets = store.sheets(profiles)
-    found = {name: Found(profile, sheets[profile]) for name, profile in owners.items() if profile in sheets}
+    looks = store.looks(profiles)
+    found = {
+        name: Found(profile, _current(store, space, name.collection, looks[profile], now))
+        for name, profile in owners.items()
+        if profile in looks
+    }
     return [found.get(name) for name in canonical]
+
+
+def _current(store: Store, space: Space, collection: str, look: Look, now: int) -> TraitSheet:
+    """Return a profile's traits at an instant: what was stored, unless something of it is due or shown otherwise."""
+    sheet = look.sheet
+    if look.due is None and not sheet.epoch:
+        return sheet
+    plan = space.policy.plans.get(collection)
+    if (look.due is None or look.due > now) and plan is not None and sheet.epoch in {0, plan.epoch}:
+        return sheet
+    return store.sheet(current(store, space, look.id, now=now))
+
+
+def current(store: Store, space: Space, profile: int, *, now: int) -> Profile:
+    """Return a profile whole, as it is at an instant; raise ProfileNotFound when it is gone."""
+    stored = store.profile(profile)
+    if stored is None:
+        raise ProfileNotFound
+    cause = Cause(How.TIME)
+    return bring(store, space, stored, now=now, cause=cause, members=stored.computed.stale).profile
+
+
+def computed(store: Store, space: Space, found: Found, *, now: int) -> dict[str, tuple[Definition, Result]]:
+    """Return by key what is computed of a profile at an instant, each with its definition."""
+    if not found.sheet.kinds:
+        return {}
+    profile = current(store, space, found.id, now=now)
+    visible = space.policy.plans[profile.collection].visible
+    results = profile.computed.results
+    return {visible[slot].key: (visible[slot], results[slot]) for slot in results if slot in visible}
 
 
 def head(store: Store, space: Space, profile: int, *, now: int) -> Head:
@@ -104,12 +134,15 @@ class TraitPage(NamedTuple):
 
 
 def page_of_traits(
-    sheet: TraitSheet, *, hidden: str, include: Sequence[str] | None, start: str, limit: int
+    sheet: TraitSheet, *, hidden: str, kind: int | None, include: Sequence[str] | None, start: str, limit: int
 ) -> TraitPage:
-    """Return up to `limit` traits from the key `start` on, without those whose key begins with `hidden`."""
-    if include is None and not start and hidden.encode() not in sheet.text:
+    """Return up to `limit` traits from the key `start` on, without those whose key begins with `hidden`.
+
+    `kind` is one of CUSTOM, COMPUTED and AUDIENCE, or None for all.
+    """
+    if kind is None and include is None and not start and hidden.encode() not in sheet.text:
         return TraitPage(sheet.slice(0, limit), _first_key(sheet.slice(limit, limit + 1)))
-    members = sheet.members()
+    members = sheet.members() if kind is None else sheet.members_of(kind)
     wanted = members if include is None else sorted(members.keys() & set(include))
     keys = [key for key in wanted if not key.startswith(hidden)]
     first = bisect_left(keys, start)

@@ -32,6 +32,10 @@ def _step(unit: Unit, *, space: Space, now: int) -> int:
     if keep.events is not None:
         gone += unit.purge_messages(space.slug, before=now - keep.events, limit=STEP)
         gone += unit.purge_discards(space.slug, before=now - keep.events, limit=STEP)
+    if keep.changes is not None:
+        gone += unit.purge_changes(space.slug, before=now - keep.changes, limit=STEP)
+    if keep.memberships is not None:
+        gone += unit.purge_memberships(space.slug, before=now - keep.memberships, limit=STEP)
     if keep.profiles is not None:
         gone += unit.purge_profiles(space.slug, before=now - keep.profiles, limit=PROFILES_STEP)
     return gone

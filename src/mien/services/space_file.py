@@ -57,6 +57,8 @@ class _RetentionFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     events: str = "14d"
     served_events: str = "14d"
     profiles: str = "never"
+    changes: str = "14d"
+    memberships: str = "365d"
 
 
 class _SpaceFile(Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -8,13 +8,15 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from mien.core.definition import Definition, Kind, State
+from mien.core.plan import plans
 from mien.core.space import Credential, Source, SourceKind, Space
-from mien.errors import NotFound, SpaceNotFound
+from mien.services import definitions
 from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
 from mien.services.space_file import space_of
 from mien.services.yaml_lines import Document, read_yaml
-from mien.store.base import SpaceRecord, Store, Tenancy
+from mien.store.base import DefinitionRecord, Evaluation, SpaceRecord, Store
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. /-]{0,99}")
@@ -74,19 +76,54 @@ class Catalog(Struct, frozen=True):
 def read_catalog(store: Store) -> Catalog:
     """Return the catalog as it is now."""
     tenancy = store.tenancy()
+    defined = store.definitions()
+    evaluations = store.evaluations()
     valid = [c for c in tenancy.credentials if c.revoked_at is None]
     return Catalog(
         revision=tenancy.revision,
-        spaces={record.slug: _space(record) for record in tenancy.spaces},
+        spaces={
+            record.slug: with_definitions(
+                _space(record),
+                [d.definition for d in defined if d.space == record.slug],
+                evaluations.get(record.slug, Evaluation()),
+            )
+            for record in tenancy.spaces
+        },
         sources={s.digest: s for s in tenancy.sources if s.revoked_at is None},
         credentials={(c.dialect, c.digest): c for c in valid},
         named={(c.space, c.dialect, c.name): c for c in valid},
     )
 
 
+class Catalogs:
+    """The catalog, read again when it has changed."""
+
+    def __init__(self) -> None:
+        self._catalog: Catalog | None = None
+
+    def current(self, store: Store) -> Catalog:
+        """Return the catalog as it is now."""
+        if self._catalog is None or store.revision() != self._catalog.revision:
+            self._catalog = read_catalog(store)
+        return self._catalog
+
+
 def _space(record: SpaceRecord) -> Space:
     with at(record.slug):
         return space_of(record.slug, msgspec.json.decode(record.document))
+
+
+def with_definitions(space: Space, defined: Sequence[Definition], evaluation: Evaluation) -> Space:
+    """Return a space as it computes by its definitions."""
+    if not defined:
+        return space
+    made = plans(defined, upto=evaluation.target, settled=evaluation.settled, epoch=evaluation.epoch)
+    live = [d for d in defined if d.state is State.LIVE and d.kind is Kind.AUDIENCE]
+    return msgspec.structs.replace(
+        space,
+        policy=msgspec.structs.replace(space.policy, plans=made),
+        audiences={(d.collection, d.key): d for d in live},
+    )
 
 
 def apply(
@@ -100,8 +137,9 @@ def apply(
     """
     document = read_yaml(text)
     given_spaces = _spaces(document)
-    with store.begin() as unit:
-        plan = _Plan(store.tenancy(), sections, environment, now)
+    # Alone: whoever takes messages in meanwhile must do so by the definitions of before, and have done so.
+    with store.begin(alone=True) as unit:
+        plan = _Plan(store, sections, environment, now)
         with document.naming_lines("spaces"):
             for slug, given in given_spaces.items():
                 plan.space(slug, {} if given is None else given)
@@ -112,6 +150,10 @@ def apply(
             unit.save_source(source)
         for credential in plan.credentials:
             unit.save_credential(credential)
+        for definition in plan.definitions:
+            unit.save_definition(definition)
+        for slug, evaluation in plan.evaluations.items():
+            unit.save_evaluation(slug, evaluation, revised=True)
     return plan.changes
 
 
@@ -126,9 +168,11 @@ def _spaces(document: Document) -> dict[str, Any]:
 class _Plan:
     """What a file would change."""
 
-    def __init__(
-        self, tenancy: Tenancy, sections: Sequence[Section], environment: Mapping[str, str], now: int
-    ) -> None:
+    def __init__(self, store: Store, sections: Sequence[Section], environment: Mapping[str, str], now: int) -> None:
+        tenancy = store.tenancy()
+        self._store = store
+        self.definitions: list[DefinitionRecord] = []
+        self.evaluations: dict[str, Evaluation] = {}
         self.records: list[SpaceRecord] = []
         self.sources: list[Source] = []
         self.credentials: list[Credential] = []
@@ -149,13 +193,14 @@ class _Plan:
             if "dialects" in convert(given, dict[str, Any]):
                 raise Fault("is not a section; write each dialect by its name", "dialects")
             self._settings(slug, given)
+            self._definitions(slug, {name: given[name] for name in definitions.SECTIONS if name in given})
             sources = convert(given.get("sources"), dict[str, _SourceFile] | None, "sources")
             for name, source in (sources or {}).items():
                 with at("sources", name):
                     self._source(slug, name, source)
 
     def _settings(self, slug: str, given: Mapping[str, Any]) -> None:
-        own = {k: v for k, v in given.items() if k not in {"sources", *self._sections}}
+        own = {k: v for k, v in given.items() if k not in {"sources", *definitions.SECTIONS, *self._sections}}
         dialects = {}
         notes: list[Change] = []
         for dialect, section in self._sections.items():
@@ -176,6 +221,18 @@ class _Plan:
             self.changes += notes
             self.records.append(SpaceRecord(slug, document))
             self._documents[slug] = document
+
+    def _definitions(self, slug: str, given: Mapping[str, Any]) -> None:
+        if not given:
+            return
+        have = [record.definition for record in self._store.definitions() if record.space == slug]
+        evaluation = self._store.evaluations().get(slug, Evaluation())
+        profiles = self._store.count_profiles(slug)
+        revision = definitions.revise(have, evaluation, given, profiles=profiles, now=self._now)
+        self.definitions += [DefinitionRecord(slug, definition) for definition in revision.saved]
+        self.changes += [Change(f"{sentence} of space {slug}") for sentence in revision.sentences]
+        if revision.evaluation != evaluation:
+            self.evaluations[slug] = revision.evaluation
 
     def _about(self, slug: str, section: Section) -> dict[str, Any]:
         """Return what is kept of a section's credentials beside their secrets: a file without them leaves it so."""
@@ -293,6 +350,7 @@ def _check_name(name: str) -> None:
 def export(store: Store, sections: Sequence[Section]) -> str:
     """Return all spaces as YAML that `apply` takes; secrets stand there as their hashes, revoked ones do not."""
     tenancy = store.tenancy()
+    defined = store.definitions()
     spaces = {}
     for record in tenancy.spaces:
         document = msgspec.json.decode(record.document)
@@ -312,78 +370,6 @@ def export(store: Store, sections: Sequence[Section]) -> str:
             }
             if secrets or section.dialect in dialects:
                 document[section.dialect] = {**own, section.secrets: secrets}
+        document.update(definitions.written([d for d in defined if d.space == record.slug]))
         spaces[record.slug] = document
     return yaml.safe_dump({"spaces": spaces}, sort_keys=False, allow_unicode=True)
-
-
-def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *, now: int) -> str:
-    """Create a source, or give one of this name a new key; return the key, which is kept nowhere else.
-
-    Without a kind it is an sdk, or what it was before.
-    """
-    _record(store, slug)
-    before = {s.name: s.kind for s in store.tenancy().sources if s.space == slug}
-    secret = new_secret("wk")
-    source = new_source(slug, name, kind or before.get(name, SourceKind.SDK), digest(secret), now=now)
-    with store.begin() as unit:
-        unit.save_source(source)
-    return secret
-
-
-def create_credential(
-    store: Store, slug: str, section: Section, name: str, *, about: Mapping[str, Any] | None = None, now: int
-) -> str:
-    """Create a credential, or give one of this name a new secret; return the secret, kept nowhere else.
-
-    `about` is what the section keeps of a credential beside its secret; what was kept stays where it is not given.
-    """
-    record = _record(store, slug)
-    secret = new_secret("tok")
-    credential = new_credential(slug, section.dialect, name, digest(secret), now=now)
-    changed = _with_about(record, section, name, about) if about else None
-    with store.begin() as unit:
-        unit.save_credential(credential)
-        if changed:
-            unit.save_space(changed)
-    return secret
-
-
-def _with_about(record: SpaceRecord, section: Section, name: str, about: Mapping[str, Any]) -> SpaceRecord:
-    unknown = about.keys() - section.about
-    if unknown:
-        raise Fault(f"credentials of {section.dialect} have no {', '.join(sorted(unknown))}")
-    document = msgspec.json.decode(record.document)
-    own = document["dialects"].setdefault(section.dialect, {})
-    others = own.get(section.secrets, {})
-    with at(record.slug, section.dialect):
-        section.check(convert({**own, section.secrets: {name: {"secret": "-", **about}}}, section.fields))
-    own[section.secrets] = {**others, name: {**others.get(name, {}), **about}}
-    return SpaceRecord(record.slug, msgspec.json.encode(document, order="deterministic"))
-
-
-def revoke_source(store: Store, slug: str, name: str, *, now: int) -> None:
-    """Revoke a source's key: every node refuses it within a second."""
-    for source in store.tenancy().sources:
-        if (source.space, source.name) == (slug, name):
-            with store.begin() as unit:
-                unit.save_source(msgspec.structs.replace(source, revoked_at=source.revoked_at or now))
-            return
-    raise NotFound(f"Space `{slug}` has no source `{name}`.")
-
-
-def revoke_credential(store: Store, slug: str, dialect: str, name: str, *, now: int) -> None:
-    """Revoke a credential: every node refuses it within a second."""
-    for credential in store.tenancy().credentials:
-        if (credential.space, credential.dialect, credential.name) == (slug, dialect, name):
-            revoked = msgspec.structs.replace(credential, revoked_at=credential.revoked_at or now)
-            with store.begin() as unit:
-                unit.save_credential(revoked)
-            return
-    raise NotFound(f"Space `{slug}` has no {dialect} credential `{name}`.")
-
-
-def _record(store: Store, slug: str) -> SpaceRecord:
-    for record in store.tenancy().spaces:
-        if record.slug == slug:
-            return record
-    raise SpaceNotFound(f"There is no space `{slug}`: create it with `mien apply`.")

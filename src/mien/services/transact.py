@@ -14,15 +14,17 @@ SHARED_ATTEMPTS = 3
 """How many of these let others write at the same time."""
 
 
-def transact(store: Store, work: Callable[[Unit], _T], *, repeatable: bool = False) -> _T:
+def transact(store: Store, work: Callable[[Unit], _T], *, repeatable: bool = False, alone: bool = False) -> _T:
     """Do all of some work or none of it, durable on return; raise Busy after too many attempts.
+
+    With `alone` nobody else writes meanwhile.
 
     When the connection is lost it may have been committed or not. Work that is `repeatable`, which changes nothing
     when it is done again, is then done once more; other work, or when that is lost too, raises ConnectionLost.
     """
     for attempt in range(ATTEMPTS):
         try:
-            with store.begin(alone=attempt >= SHARED_ATTEMPTS) as unit:
+            with store.begin(alone=alone or attempt >= SHARED_ATTEMPTS) as unit:
                 return work(unit)
         except Contended:
             continue

@@ -2,9 +2,17 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from mien.core import unmerge as core
+from mien.core.computed import NOTHING, Cause, Computed, How, catch_up
+from mien.core.fold import Outcome
+from mien.core.plan import Plan
+from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.core.story import Unmerge
+from mien.core.unmerge import Family, Split
+from mien.services.evaluation import as_it_was, bring, history, put
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -20,7 +28,54 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
         family = unit.family(space.slug, absorbed)
         made = core.unmerge(family, space.policy, ids=ids, forever=forever)
         account = Unmerge(made.merge, now, forever, made.came, tuple(made.unkept))
-        unit.write_split(space.slug, family, made, account)
+        unit.write_split(space.slug, family, _kept(space, made), account)
+        _evaluate(store, unit, space, family, made, now)
         return account
 
     return transact(store, split)
+
+
+def _kept(space: Space, split: Split) -> Split:
+    outcome = split.outcome
+    profiles = [as_it_was(space, profile) for profile in outcome.profiles]
+    absorptions = [a._replace(before=as_it_was(space, a.before)) for a in outcome.absorptions]
+    return replace(split, outcome=replace(outcome, profiles=profiles, absorptions=absorptions))
+
+
+def _evaluate(store: Store, unit: Unit, space: Space, family: Family, split: Split, now: int) -> None:
+    """Evaluate the profiles that are there again: by what readers saw until now, and by the definitions of today."""
+    plan = space.policy.plans.get(family.today.collection)
+    if plan is None:
+        return
+    upto = min(p.computed.upto for p in (*family.before, *family.joined))
+    alive = [p.id for p in split.outcome.profiles if p.merged_into is None]
+    brought = []
+    for profile in store.profiles(alive).values():
+        before = family.today if profile.id == family.today.id else None
+        again = replace(
+            profile,
+            computed=_computed(store, space, plan, profile, before, upto),
+            shown={} if before is None else before.shown,
+        )
+        found = bring(store, space, again, now=now, cause=Cause(How.UNMERGE), whole=True)
+        brought.append(found._replace(for_account=True))
+    unit.write(space.slug, put(store, space, Outcome(), brought))
+
+
+def _computed(
+    store: Store, space: Space, plan: Plan, profile: Profile, before: Profile | None, upto: int
+) -> Computed:
+    """Return what is computed of a profile by what it was then, and by its history for definitions since."""
+    computed = profile.computed
+    if upto < plan.upto:
+        computed = catch_up(computed, plan, history(store, space, plan, profile, upto=upto), upto=upto)
+    then = NOTHING if before is None else before.computed
+    return replace(
+        computed,
+        upto=plan.upto,
+        epoch=plan.epoch if before is None else then.epoch,
+        results=then.results,
+        noted_at=then.noted_at,
+        touched=None,
+        stale=False,
+    )

@@ -7,7 +7,7 @@ transaction and its own held state. Reads see everything that was committed befo
 Times are microseconds since 1970, UTC, everywhere.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from mien.core.activity import Activity
+from mien.core.computed import Cause, Change
+from mien.core.definition import Definition
 from mien.core.deletion import Deletion, Erased, Suppression
 from mien.core.fold import Entry, Outcome, State
 from mien.core.identity import Held, Refusal
@@ -35,7 +37,7 @@ class TraitSheet(Struct, frozen=True, array_like=True):
     `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, four bytes each,
     the lowest first: a page of traits is a slice that nobody needs to understand. `places` and `writes`, in
     MessagePack, are understood by `written`. `kinds` has a byte for each member: CUSTOM, COMPUTED or AUDIENCE; it is
-    empty when all are custom.
+    empty when all are custom. `epoch` is that of the plan that what is computed was shown by.
     """
 
     text: bytes
@@ -44,6 +46,8 @@ class TraitSheet(Struct, frozen=True, array_like=True):
     writes: Raw = Raw(b"\x90")
     removed: Raw = Raw(b"\x80")
     kinds: bytes = b""
+    shadowed: Raw = Raw(b"\x80")
+    epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.ends) // 4
@@ -61,12 +65,21 @@ class TraitSheet(Struct, frozen=True, array_like=True):
         """Return keys and the JSON text of their values."""
         return read_members(self.text)
 
+    def members_of(self, kind: int) -> dict[str, Raw]:
+        """Return keys and the JSON text of their values, of one kind."""
+        if not self.kinds:
+            return self.members() if kind == CUSTOM else {}
+        return {
+            key: value for (key, value), own in zip(self.members().items(), self.kinds, strict=True) if own == kind
+        }
+
     def written(self) -> dict[str, tuple[bytes, Write]]:
-        """Return keys, the JSON text of their values, and the write that set each."""
+        """Return the keys of custom traits, the JSON text of their values, and the write that set each."""
         writes, places = _decode_writes(self.writes), _decode_places(self.places)
         return {
             key: (bytes(value), writes[place])
             for (key, value), place in zip(self.members().items(), places, strict=True)
+            if place >= 0
         }
 
 
@@ -172,6 +185,77 @@ class Tenancy(NamedTuple):
     credentials: Sequence[Credential]
 
 
+class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
+    """How far a space is with its definitions.
+
+    Every profile was evaluated for those up to the number `settled`; readers see values by `epoch`. Those up to
+    `target` are being evaluated: `cursor` is the last profile that was, None when nothing is to be done; `done` of
+    `total` profiles, since `began_at`.
+    """
+
+    settled: int = 0
+    epoch: int = 1
+    target: int = 0
+    cursor: int | None = None
+    done: int = 0
+    total: int = 0
+    began_at: int = 0
+
+
+class DefinitionRecord(NamedTuple):
+    """A definition of a space."""
+
+    space: str
+    definition: Definition
+
+
+class Member(NamedTuple):
+    """Somebody in an audience: since when, and why."""
+
+    profile: int
+    since: int
+    cause: Cause
+
+
+class Stay(NamedTuple):
+    """A time that somebody was in an audience, by the number of its definition; `until` is None while they are."""
+
+    profile: int
+    number: int
+    since: int
+    until: int | None
+    entered: Cause
+    left: Cause | None
+
+
+class Size(NamedTuple):
+    """How many were in an audience at the end of a day, and how many had entered and left in it.
+
+    `day` is the time at which it began, UTC.
+    """
+
+    day: int
+    size: int
+    entered: int
+    left: int
+
+
+class ChangesRow(NamedTuple):
+    """What readers saw change of a profile at once."""
+
+    at: int
+    profile: int
+    changes: Sequence[Change]
+
+
+class Look(NamedTuple):
+    """A profile as one look finds it: its traits, and when something of them may change by itself (None: never)."""
+
+    id: int
+    sheet: TraitSheet
+    due: int | None
+
+
 Account = Merge | Unmerge
 """Something that happened to profiles as a whole."""
 
@@ -235,6 +319,30 @@ class Unit(Protocol):
     def purge_discards(self, space: str, *, before: int, limit: int) -> int:
         """Delete up to `limit` discards last reported before a time; return how many."""
 
+    def look_again(self, profiles: Iterable[int]) -> None:
+        """Let profiles be due at once; whoever is about to write one finds out that it changed."""
+
+    def end_memberships(self, space: str, number: int, *, into: int | None, limit: int) -> int:
+        """Let go of up to `limit` memberships by a definition that is no more; return how many.
+
+        Those that ended are from now on those of the definition `into`, if there is one.
+        """
+
+    def purge_changes(self, space: str, *, before: int, limit: int) -> int:
+        """Delete up to `limit` notes of changes made before a time; return how many."""
+
+    def purge_memberships(self, space: str, *, before: int, limit: int) -> int:
+        """Delete up to `limit` memberships that ended before a time; return how many."""
+
+    def save_definition(self, record: DefinitionRecord) -> None:
+        """Create a definition or replace the one of this number."""
+
+    def remove_definition(self, record: DefinitionRecord) -> None:
+        """Delete a definition."""
+
+    def save_evaluation(self, space: str, evaluation: Evaluation, *, revised: bool) -> None:
+        """Keep how far a space is; `revised` when every node has to know."""
+
     def save_space(self, record: SpaceRecord) -> None:
         """Create a space or replace its settings."""
 
@@ -276,14 +384,58 @@ class Store(Protocol):
     def heads(self, profiles: Iterable[int]) -> dict[int, Head]:
         """Return what these profiles are; unknown ids are left out."""
 
-    def traits(self, profile: int) -> TraitSheet | None:
-        """Return the traits of a profile; None when there is no such profile."""
+    def look(self, space: str, identifier: Identifier) -> Look | None:
+        """Return the profile an identifier names, in one look; None when it names none."""
 
-    def sheets(self, profiles: Iterable[int]) -> dict[int, TraitSheet]:
-        """Return the traits of these profiles; unknown ids are left out."""
+    def looks(self, profiles: Iterable[int]) -> dict[int, Look]:
+        """Return these profiles; unknown ids are left out."""
 
-    def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
-        """Return the traits of the profile an identifier names, in one look; None when it names none."""
+    def sheet(self, profile: Profile) -> TraitSheet:
+        """Return the traits of a profile as they would be read once it is stored."""
+
+    def profiles(self, profiles: Iterable[int]) -> dict[int, Profile]:
+        """Return profiles whole, absorbed ones included; unknown ids are left out."""
+
+    def happened(
+        self, space: str, profiles: Iterable[int], events: Collection[str], *, first: int = ..., last: int = ...
+    ) -> list[Message]:
+        """Return the events of some names that are kept with these profiles, between two times, both included."""
+
+    def due(self, *, now: int, limit: int) -> list[tuple[int, int]]:
+        """Return when something of a profile may change, and its id, for those whose time has come: oldest first."""
+
+    def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
+        """Return profiles in the order of their ids, beyond one; with `computed` only if something is computed."""
+
+    def count_profiles(self, space: str) -> int:
+        """Return how many profiles there are, without those that were absorbed."""
+
+    def users_of(self, space: str, head: Head) -> list[int]:
+        """Return the users of an account, by their ids of today."""
+
+    def linked_today(self, space: str, profiles: Iterable[int], collection: str) -> list[int]:
+        """Return the profiles of a collection that some are linked with, by their ids of today."""
+
+    def members(self, space: str, number: int, *, beyond: int, limit: int) -> list[Member]:
+        """Return who is in an audience, in the order of their ids, beyond one."""
+
+    def count_members(self, space: str, number: int) -> int:
+        """Return how many are in an audience."""
+
+    def memberships(self, head: Head, *, limit: int) -> list[Stay]:
+        """Return when a profile was in audiences, the latest first, absorbed profiles included."""
+
+    def sizes(self, space: str, number: int) -> list[Size]:
+        """Return the size of an audience for each day on which it changed, as far back as memberships are kept."""
+
+    def changes(self, space: str, *, beyond: tuple[int, int] | None, limit: int) -> list[ChangesRow]:
+        """Return what changed for readers, the oldest first; `beyond` is the time and the profile of the last had."""
+
+    def definitions(self) -> list[DefinitionRecord]:
+        """Return the definitions of all spaces, by space and number."""
+
+    def evaluations(self) -> dict[str, Evaluation]:
+        """Return how far each space is that has, or had, definitions."""
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """Return the identifiers of a profile, the newest first, ties by type and value."""

@@ -10,7 +10,7 @@ from mien.app import SECTIONS
 from mien.dialects.growthloop.settings import SECTION
 from mien.dialects.growthloop.views import Rights, Views, origins_of, view_of
 from mien.errors import SettingsRefused
-from mien.services import spaces
+from mien.services import credentials, spaces
 from mien.services.secrets import digest
 from mien.store.sql import SqlStore
 from tests.dialects.growthloop.sheets import defined, space
@@ -67,14 +67,14 @@ def test_what_is_exported_opens_the_same_doors(store: SqlStore) -> None:
 def test_a_key_made_by_hand_keeps_its_limits_whatever_file_is_applied(store: SqlStore) -> None:
     apply(store, WHOLE)
     about = {"scopes": ["personalization"], "entities": ["by_email"]}
-    secret = spaces.create_credential(store, "acme", SECTION, "crm", about=about, now=1)
+    secret = credentials.create_credential(store, "acme", SECTION, "crm", about=about, now=1)
     for section in (WHOLE, {"entities": WHOLE["entities"]}, None, WHOLE):
         apply(store, section)
         assert rights(store, "crm").entities == {"by_email"}
-    again = spaces.create_credential(store, "acme", SECTION, "crm", now=1)
+    again = credentials.create_credential(store, "acme", SECTION, "crm", now=1)
     assert again != secret
     assert rights(store, "crm").entities == {"by_email"}
-    spaces.create_credential(store, "acme", SECTION, "crm", about={"scopes": ["other"]}, now=1)
+    credentials.create_credential(store, "acme", SECTION, "crm", about={"scopes": ["other"]}, now=1)
     assert rights(store, "crm") == Rights(reads=False, entities=frozenset({"by_email"}))
 
 
@@ -88,10 +88,10 @@ def test_a_file_widens_the_keys_that_stand_in_it(store: SqlStore) -> None:
 def test_a_key_made_by_hand_is_checked_as_one_in_a_file(store: SqlStore) -> None:
     apply(store, WHOLE)
     with pytest.raises(SettingsRefused, match=r"acme.growthloop.keys.crm.entities\[0\]: is none of the entities"):
-        spaces.create_credential(store, "acme", SECTION, "crm", about={"entities": ["no"]}, now=1)
+        credentials.create_credential(store, "acme", SECTION, "crm", about={"entities": ["no"]}, now=1)
     [segment] = [section for section in SECTIONS if section.dialect == "segment"]
     with pytest.raises(SettingsRefused, match="credentials of segment have no scopes"):
-        spaces.create_credential(store, "acme", segment, "crm", about={"scopes": ["x"]}, now=1)
+        credentials.create_credential(store, "acme", segment, "crm", about={"scopes": ["x"]}, now=1)
     assert "crm" not in {credential.name for credential in store.tenancy().credentials}
 
 

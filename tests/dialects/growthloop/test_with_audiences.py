@@ -11,8 +11,6 @@ from tests.dialects.growthloop.conftest import Shop, section
 from tests.dialects.growthloop.test_render import SEED
 from tests.server import ADMITTED, Server, identify, space, track
 
-pytestmark = pytest.mark.skip(reason="the file of spaces takes no `audiences:` yet; they are to pass when it does")
-
 _numbers = count()
 AUDIENCES = {
     "churned_users": {
@@ -37,16 +35,16 @@ AUDIENCES = {
 }
 
 
-def begun(server: Server, audiences: dict[str, Any], **settings: Any) -> Shop:
+def begun(server: Server, defined: dict[str, Any], **settings: Any) -> Shop:
     """Return a new space with audiences, once it serves them."""
     slug = f"aud-{next(_numbers):03}"
     about = {**section(slug), **settings}
     file = server.folder / f"{slug}.yaml"
-    whole = space(slug, {**ADMITTED, "growthloop": about, "audiences": audiences})
+    whole = space(slug, {**ADMITTED, "growthloop": about, "audiences": defined})
     file.write_text(yaml.safe_dump({"spaces": {slug: whole}}))
     server.mien("apply", str(file))
     shop = Shop(server, slug)
-    published = len(audiences) if about.get("audiences", "all") == "all" else len(about["audiences"])
+    published = len(defined) if about.get("audiences", "all") == "all" else len(about["audiences"])
     while (answer := shop.ask("audiences")).status_code != 200 or len(answer.json()) < published:
         pass
     return shop

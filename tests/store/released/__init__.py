@@ -13,7 +13,7 @@ from mien.store.base import EventQuery
 from mien.store.sql import SqlStore, open_engine
 from mien.store.sql.engine import Engine
 from mien.store.sql.migrate import apply, steps
-from tests.factories import NOW, message, take_in, user
+from tests.factories import NOW, message, sheet_of, take_in, user
 
 NEWEST = steps()[-1].number
 U1, G1 = user("user_id", "u1"), Identifier(ACCOUNTS, "group_id", "g1")
@@ -50,7 +50,7 @@ def _schema_1(store: SqlStore) -> None:
     assert profile is not None
     assert account is not None
     assert store.owner("acme", user("anonymous_id", "a1")) == profile
-    head, whole, sheet = store.head(profile), store.profile(profile), store.traits(profile)
+    head, whole, sheet = store.head(profile), store.profile(profile), sheet_of(store, profile)
     assert head is not None
     assert whole is not None
     assert sheet is not None

@@ -209,17 +209,20 @@ def _in_order(value: Raw) -> Raw:
 def _explanations(
     entity: Entity, sheet: TraitSheet, served: Iterable[str], told: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    """Return why each attribute has its value, and which rule puts the profile into each audience."""
+    """Return why each attribute that was sent has its value, and which rule puts the profile into each audience."""
     written = sheet.written()
     known = written if entity.attributes is None else entity.attributes
-    why: dict[str, Any] = {}
-    for name in served:
-        write = written[name if name in known else name.removeprefix(entity.prefix)][1]
-        why[name] = {
+    keys = {name: name if name in known else name.removeprefix(entity.prefix) for name in served}
+    why: dict[str, Any] = {
+        name: {
             "message_id": write.message,
             "source_id": write.source,
             "updated_at": write_time(write.timestamp),
         }
+        for name, key in keys.items()
+        if key in written
+        for _, write in [written[key]]
+    }
     rules = {one.key: {"query": one.definition.query} for one in entity.told.values() if one.key in told}
     return {**why, AUDIENCES: rules}
 

@@ -24,7 +24,7 @@ from mien.web.tenants import Tenants
 def growthloop_routes(reader: Reader, tenants: Tenants, limits: RateLimits) -> list[Route]:
     """Return all routes of this dialect."""
     profiles = Profiles(reader, tenants, limits)
-    one = reader.serving(profiles.one)
+    one = reader.serving(profiles.one, one_look=True)
     return [
         Route("/v1/entities/{entity}/{id}", Preflight(_endpoint(one, READ), _Origins(tenants))),
         Route("/v1/entities/{entity}", _Target(profiles.batch)),

@@ -3,7 +3,6 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Literal
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -13,7 +12,7 @@ from msgspec import Struct
 from mien.core.message import USERS, Identifier, identifier_key
 from mien.dialects.segment.names import COLLECTIONS, KSUID_EPOCH, TYPE
 from mien.errors import Invalid, MienError
-from mien.store.base import HeldIdentifier, Recent
+from mien.store.base import AUDIENCE, COMPUTED, HeldIdentifier, Recent
 from mien.web.times import read_time
 
 Query = Mapping[str, str]
@@ -43,21 +42,20 @@ class _Deletion(Struct):
 
 _read_deletion = msgspec.json.Decoder(_Deletion).decode
 
-Class = Literal["audience", "computed_trait"]
-_CLASSES: Mapping[str, Class | None] = {"": None, "audience": "audience", "computed_trait": "computed_trait"}
+_CLASSES: Mapping[str, int | None] = {"": None, "audience": AUDIENCE, "computed_trait": COMPUTED}
 
 
 class TraitsQuestion(Struct, frozen=True):
-    """Which traits: `chosen` is None for all classes; `start` is the first key of the page."""
+    """Which traits: `kind` is None for all classes; `start` is the first key of the page."""
 
-    chosen: Class | None
+    kind: int | None
     include: list[str] | None
     start: str
     limit: int
     verbose: bool
 
 
-_ALL_TRAITS = TraitsQuestion(chosen=None, include=None, start="", limit=TRAITS[0], verbose=False)
+_ALL_TRAITS = TraitsQuestion(kind=None, include=None, start="", limit=TRAITS[0], verbose=False)
 
 
 class EventsQuestion(Struct, frozen=True):
@@ -124,7 +122,7 @@ def traits(query: Query) -> TraitsQuestion:
     if chosen not in _CLASSES:
         raise Invalid("The parameter `class` must be `audience` or `computed_trait`.")
     return TraitsQuestion(
-        chosen=_CLASSES[chosen],
+        kind=_CLASSES[chosen],
         include=_names(query, "include"),
         start=query.get("next", ""),
         limit=limit(query, *TRAITS),

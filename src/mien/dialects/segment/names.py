@@ -9,6 +9,8 @@ from hashlib import blake2b
 
 from ksuid import Ksuid
 
+from mien.core.definition import Definition
+from mien.core.definition import Kind as DefinitionKind
 from mien.core.identity import OWN_ID
 from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, received_at_of
 
@@ -56,6 +58,11 @@ def call_of(text: object) -> Kind:
     if kind not in CALLS:
         raise ValueError(kind)
     return kind
+
+
+def computation_id(definition: Definition) -> str:
+    """Return the id of a definition: `aud_` or `tra_`, as Segment's begin, and its key (reference: 4.3)."""
+    return f"{'aud' if definition.kind is DefinitionKind.AUDIENCE else 'tra'}_{definition.key}"
 
 
 def segment_id(collection: str, profile: int) -> str:

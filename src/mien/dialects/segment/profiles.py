@@ -43,18 +43,20 @@ class Profiles:
         """Answer with a page of traits."""
         asked = self._asked(request)
         question = ask.traits(asked.query)
-        sheet = lookup.traits(store, asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
-        page = (
-            lookup.TraitPage(b"", "")
-            if question.chosen  # audiences and computed traits: there are none yet
-            else lookup.page_of_traits(
-                sheet, hidden=CONSENT, include=question.include, start=question.start, limit=question.limit
-            )
+        found = lookup.one(store, asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
+        page = lookup.page_of_traits(
+            found.sheet,
+            hidden=CONSENT,
+            kind=question.kind,
+            include=question.include,
+            start=question.start,
+            limit=question.limit,
         )
         cursor = self._cursor(request, asked, page.next, question.limit)
         if not question.verbose:
             return render.traits(page.text, cursor)
-        return render.verbose_traits(read_members(page.text), sheet.written(), cursor)
+        computed = lookup.computed(store, asked.space, found, now=asked.now)
+        return render.verbose_traits(read_members(page.text), found.sheet.written(), computed, cursor)
 
     def external_ids(self, store: Store, request: Request) -> Response:
         """Answer with a page of identifiers, the newest first."""

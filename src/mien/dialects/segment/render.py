@@ -8,8 +8,10 @@ import msgspec
 from msgspec import Raw
 from starlette.responses import Response
 
+from mien.core.computed import Result
+from mien.core.definition import Definition
 from mien.core.traits import Write
-from mien.dialects.segment.names import segment_id
+from mien.dialects.segment.names import computation_id, segment_id
 from mien.store.base import Event, Head, HeldIdentifier
 from mien.web.answers import JsonAnswer
 from mien.web.times import write_time
@@ -69,11 +71,22 @@ def traits(text: bytes, page: Mapping[str, Any]) -> Response:
 
 
 def verbose_traits(
-    keys: Iterable[str], written: Mapping[str, tuple[bytes, Write]], page: Mapping[str, Any]
+    members: Mapping[str, Raw],
+    written: Mapping[str, tuple[bytes, Write]],
+    computed: Mapping[str, tuple[Definition, Result]],
+    page: Mapping[str, Any],
 ) -> Response:
-    """Return traits with the source and the time of each."""
+    """Return traits with the source and the time of each; the source of what is computed is its definition."""
     values = {}
-    for key in keys:
+    for key, text in members.items():
+        if key in computed:
+            definition, result = computed[key]
+            values[key] = {
+                "value": text,
+                "source_id": computation_id(definition),
+                "updated_at": write_time(result.at),
+            }
+            continue
         value, write = written[key]
         values[key] = {
             "value": Raw(value),

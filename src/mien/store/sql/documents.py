@@ -6,22 +6,22 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
-from collections.abc import ItemsView, Iterator, Mapping
-from itertools import accumulate, repeat
+from collections.abc import Mapping
 
-from msgspec import Struct, json, msgpack
+from msgspec import Raw, Struct, msgpack
 
 from mien.core.activity import Activity
+from mien.core.computed import AT_ONCE, NOTHING, Cause, Change, Computed, Result
+from mien.core.definition import Definition
 from mien.core.deletion import Deletion
 from mien.core.identity import Held, Refusal
 from mien.core.message import Discard, Identifier, Kind
 from mien.core.profile import Profile, Stamp
 from mien.core.story import Merge, Note, Unmerge
-from mien.core.traits import REMOVED, Trait, Traits, Write
-from mien.store.base import TraitSheet, read_members
+from mien.store.base import Evaluation
+from mien.store.sql.sheets import KeptShown, KeptTraits, write_traits
 
 encode = msgpack.Encoder().encode
-_encode_json = json.Encoder().encode
 
 
 def message_key(space: str, message: str) -> bytes:
@@ -46,14 +46,14 @@ class HeadDocument(Struct, array_like=True):
     notes: tuple[Note, ...] = ()
 
 
-class _TraitsDocument(Struct, array_like=True):
-    """A TraitSheet, with the place of each value's write in `writes`; and the tombstones."""
+class ComputedDocument(Struct, array_like=True):
+    """What is computed of a profile."""
 
-    text: bytes
-    ends: bytes
-    places: list[int]
-    writes: list[Write]
-    removed: dict[str, int] = {}
+    upto: int
+    epoch: int
+    noted_at: int
+    states: dict[int, Raw]
+    results: dict[int, Result]
 
 
 class MessageDocument(Struct, array_like=True):
@@ -81,6 +81,7 @@ class ProfileDocument(Struct, array_like=True):
     traits: bytes
     identifiers: bytes
     activity: bytes
+    computed: bytes | None = None
 
 
 read_head = msgpack.Decoder(HeadDocument).decode
@@ -90,9 +91,12 @@ read_discard = msgpack.Decoder(Discard).decode
 read_merge = msgpack.Decoder(Merge).decode
 read_unmerge = msgpack.Decoder(Unmerge).decode
 read_deletion = msgpack.Decoder(Deletion).decode
+read_cause = msgpack.Decoder(Cause).decode
+read_changes = msgpack.Decoder(list[Change]).decode
+read_definition = msgpack.Decoder(Definition).decode
+read_evaluation = msgpack.Decoder(Evaluation).decode
+_read_computed = msgpack.Decoder(ComputedDocument).decode
 _read_profile = msgpack.Decoder(ProfileDocument).decode
-_read_traits = msgpack.Decoder(_TraitsDocument).decode
-read_sheet = msgpack.Decoder(TraitSheet).decode
 _read_identifiers = msgpack.Decoder(list[tuple[str, str, Held]]).decode
 
 
@@ -111,9 +115,10 @@ def write_profile(profile: Profile) -> bytes:
         ProfileDocument(
             profile.collection,
             write_head(profile),
-            write_traits(profile.traits),
+            write_traits(profile.traits, profile.shown, profile.computed.shown_by),
             write_identifiers(profile.identifiers),
             encode(profile.activity),
+            write_computed(profile.computed),
         )
     )
 
@@ -121,7 +126,8 @@ def write_profile(profile: Profile) -> bytes:
 def read_profile(profile: int, version: int, space: str, document: bytes) -> Profile:
     """Return a profile as it was, with its version of today."""
     d = _read_profile(document)
-    return profile_of(profile, version, space, d.collection, None, d.head, d.traits, d.identifiers, d.activity)
+    columns = (d.head, d.traits, d.identifiers, d.activity, d.computed, None)
+    return profile_of(profile, version, space, d.collection, None, *columns)
 
 
 def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their order)
@@ -134,6 +140,8 @@ def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their orde
     traits: bytes,
     identifiers: bytes,
     activity: bytes,
+    computed: bytes | None,
+    due_at: int | None,
 ) -> Profile:
     """Return a profile from its columns."""
     is_ = read_head(head)
@@ -152,65 +160,26 @@ def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their orde
         serial=is_.serial,
         apart=is_.apart,
         notes=is_.notes,
+        computed=NOTHING if computed is None else read_computed(computed, due_at),
+        shown=KeptShown(traits),
     )
 
 
-class KeptTraits(Mapping[str, Trait]):
-    """Traits as they stand in a document, understood only when somebody looks: most events never do."""
-
-    def __init__(self, document: bytes) -> None:
-        self.document = document
-        self._traits: dict[str, Trait] | None = None
-
-    def _whole(self) -> dict[str, Trait]:
-        if self._traits is None:
-            self._traits = read_traits(self.document)
-        return self._traits
-
-    def __getitem__(self, key: str) -> Trait:
-        return self._whole()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
-
-    def items(self) -> ItemsView[str, Trait]:
-        """Return keys and traits, faster than one by one."""
-        return self._whole().items()
+def read_computed(document: bytes, due_at: int | None) -> Computed:
+    """Return what is computed of a profile, which is due at a time."""
+    d = _read_computed(document)
+    return Computed(d.upto, d.epoch, d.noted_at, d.states, d.results, stale=due_at == AT_ONCE)
 
 
-def read_traits(document: bytes) -> dict[str, Trait]:
-    """Return the traits whole, tombstones included."""
-    d = _read_traits(document)
-    members = read_members(d.text)
-    # Half of the time of taking a message in went into making these one by one.
-    pairs = zip(map(bytes, members.values()), map(d.writes.__getitem__, d.places), strict=True)
-    traits = dict(zip(members, map(tuple.__new__, repeat(Trait), pairs), strict=True))
-    traits.update((key, Trait(REMOVED, d.writes[i])) for key, i in d.removed.items())
-    return traits
-
-
-def write_traits(traits: Traits) -> bytes:
-    """Return the document of the traits."""
-    if isinstance(traits, KeptTraits):
-        return traits.document
-    places: dict[Write, int] = {}
-    removed: dict[str, int] = {}
-    members, lengths, kept = [], [], []
-    for key in sorted(traits):
-        value, write = traits[key]
-        place = places.setdefault(write, len(places))
-        if value == REMOVED:
-            removed[key] = place
-            continue
-        member = b"%b:%b" % (_encode_json(key), value)
-        members.append(member)
-        lengths.append(len(member) + 1)
-        kept.append(place)
-    ends = b"".join([(end - 1).to_bytes(4, "little") for end in accumulate(lengths)])
-    return encode(_TraitsDocument(b",".join(members), ends, kept, list(places), removed))
+def write_computed(computed: Computed) -> bytes | None:
+    """Return the document of what is computed; None when that is nothing."""
+    if computed == NOTHING:
+        return None
+    return encode(
+        ComputedDocument(
+            computed.upto, computed.epoch, computed.noted_at, dict(computed.states), dict(computed.results)
+        )
+    )
 
 
 def read_identifiers(document: bytes) -> dict[tuple[str, str], Held]:

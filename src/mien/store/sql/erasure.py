@@ -88,6 +88,8 @@ class ErasureWrites(MessageWrites):
             " (SELECT linked_id, profile_id FROM links WHERE profile_id = ?)",
             ids,
         )
+        memberships = self.db.change("DELETE FROM memberships WHERE profile_id = ?", ids)
+        changes = self.db.change("DELETE FROM changes WHERE profile_id = ?", ids)
         return Erased(
             profiles=gone + self.db.change("DELETE FROM profiles WHERE profile_id = ?", members),
             identifiers=identifiers,
@@ -95,6 +97,8 @@ class ErasureWrites(MessageWrites):
             links=self.db.change("DELETE FROM links WHERE profile_id = ?", ids),
             history=self.db.change("DELETE FROM history WHERE profile_id = ?", ids),
             discards=discards,
+            memberships=memberships,
+            changes=changes,
         )
 
     def purge_profiles(self, space: str, *, before: int, limit: int) -> int:

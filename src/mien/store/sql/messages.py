@@ -187,6 +187,11 @@ def _event(row: Row) -> Event:
     )
 
 
+def message_of(space: str, profile: int, timestamp: int, order: int, name: bytes | None, body: bytes) -> Message:
+    """Return a message from its row."""
+    return _entry(space, profile, (timestamp, order, name, body)).message
+
+
 def _entry(space: str, profile: int, row: Row) -> Entry:
     timestamp, order, name, body = row
     d = documents.read_message(body)

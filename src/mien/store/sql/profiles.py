@@ -8,11 +8,12 @@ from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.errors import Contended
-from mien.store.base import Head, HeldIdentifier, Recent, TraitSheet
+from mien.store.base import Head, HeldIdentifier, Look, Recent, TraitSheet
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
+from mien.store.sql.sheets import read_sheet, write_traits
 
-COLUMNS = "profile_id, version, space, collection, merged_into, head, traits, identifiers, activity"
+COLUMNS = "profile_id, version, space, collection, merged_into, head, traits, identifiers, activity, computed, due_at"
 """The columns of `documents.profile_of`, in their order."""
 
 
@@ -44,23 +45,23 @@ class ProfileReads:
         rows = self.db.among("SELECT profile_id, collection, head FROM profiles WHERE profile_id", set(profiles))
         return {row[0]: _head(row) for row in rows}
 
-    def traits(self, profile: int) -> TraitSheet | None:
+    def look(self, space: str, identifier: Identifier) -> Look | None:
         """See Store."""
-        document = self.db.value("SELECT traits FROM profiles WHERE profile_id = ?", profile)
-        return None if document is None else documents.read_sheet(document)
-
-    def sheets(self, profiles: Iterable[int]) -> dict[int, TraitSheet]:
-        """See Store."""
-        rows = self.db.among("SELECT profile_id, traits FROM profiles WHERE profile_id", set(profiles))
-        return {profile: documents.read_sheet(document) for profile, document in rows}
-
-    def traits_of(self, space: str, identifier: Identifier) -> TraitSheet | None:
-        """See Store."""
-        document = self.db.value(
-            "SELECT traits FROM profiles WHERE profile_id = (SELECT profile_id FROM identifiers WHERE key = ?)",
+        row = self.db.value(
+            "SELECT profile_id, traits, due_at FROM profiles"
+            " WHERE profile_id = (SELECT profile_id FROM identifiers WHERE key = ?)",
             identifier_key(space, identifier),
         )
-        return None if document is None else documents.read_sheet(document)
+        return None if row is None else _look(*row)
+
+    def looks(self, profiles: Iterable[int]) -> dict[int, Look]:
+        """See Store."""
+        rows = self.db.among("SELECT profile_id, traits, due_at FROM profiles WHERE profile_id", set(profiles))
+        return {row[0]: _look(*row) for row in rows}
+
+    def sheet(self, profile: Profile) -> TraitSheet:
+        """See Store."""
+        return read_sheet(write_traits(profile.traits, profile.shown, profile.computed.shown_by))
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """See Store."""
@@ -113,12 +114,12 @@ class ProfileWrites:
         """Write profiles and the owners of identifiers; raise Contended when another writer was there first."""
         ordered = sorted(outcome.profiles, key=lambda p: p.id)  # two transactions that meet wait, and never for ever
         written = self.db.change(
-            f"INSERT INTO profiles ({COLUMNS}, last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            f"INSERT INTO profiles ({COLUMNS}, last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (profile_id) DO NOTHING",
             [_row(profile) for profile in ordered if not profile.version],
         ) + self.db.change(
             "UPDATE profiles SET version = ?, merged_into = ?, head = ?, traits = ?, identifiers = ?, activity = ?,"
-            " last_at = ? WHERE profile_id = ? AND version = ?",
+            " computed = ?, due_at = ?, last_at = ? WHERE profile_id = ? AND version = ?",
             [_update(profile) for profile in ordered if profile.version],
         )
         claims = sorted((identifier_key(space, i), profile) for i, profile in outcome.claims.items())
@@ -158,6 +159,10 @@ def canonical(db: Engine, space: str, collection: str, profile: int) -> int | No
     return found
 
 
+def _look(profile: int, traits: bytes, due: int | None) -> Look:
+    return Look(profile, read_sheet(traits), due)
+
+
 def _head(row: Row) -> Head:
     profile, collection, document = row
     head = documents.read_head(document)
@@ -183,8 +188,10 @@ def _state(profile: Profile) -> Row:
     return (
         profile.merged_into,
         documents.write_head(profile),
-        documents.write_traits(profile.traits),
+        write_traits(profile.traits, profile.shown, profile.computed.shown_by),
         documents.write_identifiers(profile.identifiers),
         documents.encode(profile.activity),
+        documents.write_computed(profile.computed),
+        profile.computed.due if profile.merged_into is None else None,
         profile.last.at,
     )

@@ -11,6 +11,7 @@ from mien.errors import SettingsRefused
 from mien.store.sql.discards import DiscardReads, DiscardWrites
 from mien.store.sql.engine import Engine, Limits
 from mien.store.sql.erasure import ErasureReads, ErasureWrites
+from mien.store.sql.evaluations import EvaluationReads, EvaluationWrites
 from mien.store.sql.history import HistoryReads, HistoryWrites
 from mien.store.sql.links import LinkReads
 from mien.store.sql.messages import MessageReads
@@ -21,7 +22,7 @@ from mien.store.sql.sqlite import Sqlite
 from mien.store.sql.tenancy import TenancyReads, TenancyWrites
 
 
-class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
+class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, EvaluationWrites, TenancyWrites):
     """See Unit."""
 
     def __init__(self, db: Engine) -> None:
@@ -30,25 +31,37 @@ class SqlUnit(HistoryWrites, DiscardWrites, ErasureWrites, TenancyWrites):
     def write(self, space: str, outcome: Outcome) -> None:
         """See Unit."""
         self.write_profiles(space, outcome)
-        self._write_what_came(outcome)
+        self._write_what_came(space, outcome)
 
-    def _write_what_came(self, outcome: Outcome) -> None:
+    def _write_what_came(self, space: str, outcome: Outcome) -> None:
         self.write_messages(outcome.entries)
         self.write_links(outcome.links)
         self.write_absorptions(outcome.absorptions)
         self.record(outcome.discards)
+        self.write_passages(space, outcome.passages)
+        self.write_noted(space, outcome.noted)
+        self.look_again(outcome.look_again)
 
     def write_split(self, space: str, family: Family, split: Split, unmerge: Unmerge) -> None:
         """See Unit."""
         # Profiles first, as `write` does: two transactions that meet wait, and never for each other.
         self.write_profiles(space, split.outcome)
         self.unpick(family)
-        self._write_what_came(split.outcome)
+        self._write_what_came(space, split.outcome)
         self.write_twins(split.twins)
         self.write_unmerge(unmerge)
 
 
-class SqlStore(ProfileReads, MessageReads, LinkReads, HistoryReads, DiscardReads, ErasureReads, TenancyReads):
+class SqlStore(
+    ProfileReads,
+    MessageReads,
+    LinkReads,
+    HistoryReads,
+    DiscardReads,
+    ErasureReads,
+    EvaluationReads,
+    TenancyReads,
+):
     """See Store. Making one brings the schema up to date."""
 
     def __init__(self, db: Engine) -> None:

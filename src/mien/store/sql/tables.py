@@ -34,6 +34,8 @@ TABLES = (
             "traits",
             "identifiers",
             "activity",
+            "computed",
+            "due_at",
         ),
     ),
     Table("identifiers", ("key",), ("profile_id",)),
@@ -48,6 +50,10 @@ TABLES = (
     Table("suppressions", ("key",), ("space", "collection", "type", "since", "deletion")),
     Table("deletions", ("space", "deletion"), ("at", "body")),
     Table("discards", ("key",), ("space", "reason", "last_at", "times", "body", "message_key")),
+    Table("definitions", ("space", "number"), ("body",)),
+    Table("evaluations", ("space",), ("body",)),
+    Table("memberships", ("space", "number", "profile_id", "since"), ("until", "entered", "exited")),
+    Table("changes", ("space", "at", "profile_id"), ("body",)),
     Table("meta", ("name",), ("value",), seeded=True),
 )
 

@@ -1,0 +1,223 @@
+"""The evaluation of a profile: what of the definitions holds at an instant, and what it comes to."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from mien.core import values
+from mien.core.computed import ABSENT, FALSE, TRUE, Cause, Computed, How, Passage, Result, state_of
+from mien.core.condition import Measured, Occurrence, View, Weighed, measure, nothing, one_by_one, weigh
+from mien.core.memory import Happened, Recalled, Tallies
+from mien.core.message import USERS, Message
+from mien.core.plan import Compiled, Plan
+from mien.core.query import Condition, Reduction
+from mien.core.spans import NEVER, Span, Spans, look, resolve, shortened
+from mien.core.traits import Traits
+
+
+class Edge(NamedTuple):
+    """Events that have to be looked at: those of a memory between two times, both included."""
+
+    memory: Tallies
+    span: Span[Any]
+
+
+class Needs(NamedTuple):
+    """What has to be known before a profile can be evaluated: events at an edge, or its users' conditions."""
+
+    edges: Sequence[Edge]
+    members: bool
+
+
+class Supplied(NamedTuple):
+    """What was looked up: the events for each edge, and for each slot whether it holds for each user."""
+
+    edges: Mapping[tuple[int, int], Sequence[Message]] = {}
+    members: Mapping[int, Sequence[Weighed]] | None = None
+
+
+NOTHING_SUPPLIED = Supplied()
+
+
+class Assessment(NamedTuple):
+    """What came of evaluating a profile; nothing of it counts while there are needs."""
+
+    computed: Computed
+    passages: Sequence[Passage]
+    needs: Needs
+
+
+class Subject(NamedTuple):
+    """Whom is evaluated: what is computed of them, their custom traits, and whether somebody is known."""
+
+    collection: str
+    computed: Computed
+    traits: Traits
+    known: bool
+
+
+def assess(
+    subject: Subject, plan: Plan, *, now: int, cause: Cause, supplied: Supplied = NOTHING_SUPPLIED
+) -> Assessment:
+    """Evaluate what was touched or is due, and what depends on it."""
+    return _Assessing(subject, plan, now, cause, supplied).run()
+
+
+class _Assessing:
+    """The evaluation of one profile at one instant: its facts, and what comes of them."""
+
+    def __init__(self, subject: Subject, plan: Plan, now: int, cause: Cause, supplied: Supplied) -> None:
+        self._subject = subject
+        self._computed = subject.computed
+        self._plan = plan
+        self._now = now
+        self._cause = cause
+        self._supplied = supplied
+        self._fresh = dict(subject.computed.fresh)
+        self._results = dict(subject.computed.results)
+        self._passages: list[Passage] = []
+        self._edges: list[Edge] = []
+        self._wants_members = False
+        self._recalled: dict[int, list[Recalled]] = {}
+        self._asking: Compiled = plan.definitions[0]
+        self._changed = False
+
+    def run(self) -> Assessment:
+        plan, upto = self._plan, max(self._computed.upto, self._plan.settled)
+        pending = self._pending()
+        stale = self._computed.stale
+        heap = list(pending)
+        heapq.heapify(heap)
+        while heap:
+            compiled = plan.definitions[heapq.heappop(heap)]
+            if compiled.number > upto:
+                stale = True
+            elif self._evaluate(compiled):
+                for place in plan.by_slot.get(compiled.slot, ()):
+                    if place not in pending:
+                        pending.add(place)
+                        heapq.heappush(heap, place)
+        computed = replace(
+            self._computed,
+            results=self._results if self._changed else self._computed.results,
+            fresh=self._fresh,
+            touched=frozenset(),
+            stale=stale,
+        )
+        return Assessment(computed, self._passages, Needs(self._edges, self._wants_members))
+
+    def _pending(self) -> set[int]:
+        if self._computed.touched is None:
+            return set(range(len(self._plan.definitions)))
+        places = self._plan.places
+        due = {places[slot] for slot, r in self._results.items() if r.due <= self._now and slot in places}
+        return due | self._computed.touched
+
+    def _evaluate(self, compiled: Compiled) -> bool:
+        """Evaluate one definition; say whether its value is another one."""
+        self._asking = compiled
+        text, due = self._value(compiled)
+        have = self._results.get(compiled.slot)
+        was = ABSENT if have is None else have.text
+        if compiled.is_audience and text == ABSENT and was != ABSENT:
+            text = FALSE
+        if text == was:
+            if have is not None and have.due != due:
+                self._put(compiled.slot, replace(have, due=due))
+            elif have is None and due != NEVER:
+                self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause))
+            return False
+        at, cause = self._now, self._cause
+        if cause.how is How.DEFINITION:
+            at, cause = self._as_before(compiled, text) or (at, cause)
+        self._put(compiled.slot, Result(text, at, due, cause))
+        if compiled.is_audience and compiled.slot > 0 and TRUE in {text, was}:
+            self._passages.append(Passage(compiled.slot, text == TRUE, at, cause))
+        return True
+
+    def _put(self, slot: int, result: Result) -> None:
+        self._changed = True
+        if result.text == ABSENT and result.due == NEVER:
+            self._results.pop(slot, None)
+        else:
+            self._results[slot] = result
+
+    def _as_before(self, compiled: Compiled, text: bytes) -> tuple[int, Cause] | None:
+        """Return since when, and why, a value is what it was by the definition that this one takes the place of."""
+        for slot, definition in self._plan.visible.items():
+            if definition.key == compiled.definition.key and slot != compiled.slot:
+                before = self._results.get(slot)
+                if before is not None and before.text == text:
+                    return before.at, before.cause
+        return None
+
+    def _value(self, compiled: Compiled) -> tuple[bytes, int]:
+        """Return the JSON text of a value and until when it is that; an audience is TRUE or ABSENT."""
+        definition, view = compiled.definition, View(self, self._now)
+        if not compiled.is_audience:
+            value, due = measure(compiled.query, view)  # type: ignore[arg-type]
+            return ABSENT if value is None else values.write(value), due
+        if compiled.slot < 0:
+            held, due = weigh(compiled.query, view)  # type: ignore[arg-type]
+            return TRUE if held else ABSENT, due
+        ends = NEVER if definition.expires_at is None else definition.expires_at
+        if ends <= self._now:
+            return ABSENT, NEVER
+        if self._subject.collection == USERS and not definition.anonymous and not self._subject.known:
+            return ABSENT, NEVER
+        held, due = weigh(compiled.query, view)  # type: ignore[arg-type]
+        return TRUE if held else ABSENT, min(due, ends)
+
+    def trait(self, key: str) -> Any:
+        """See Facts."""
+        slot = self._plan.slot_of(key, self._asking)
+        result = None if slot is None else self._results.get(slot)
+        if result is not None and result.text != ABSENT:
+            return values.read(result.text)
+        custom = self._subject.traits.get(key)
+        return values.read(custom.value) if custom is not None and custom.value else None
+
+    def reduce(self, reduction: Reduction, view: View) -> Measured:
+        """See Facts."""
+        memory = self._asking.tallies.get(id(reduction))
+        if memory is None:
+            value, due = one_by_one(reduction, view._replace(root=reduction), reduction)
+            return (self._nothing(reduction) if value is None else value), due
+        spans = state_of(self._computed, self._fresh, memory) or ()
+        seen = look(spans, memory.tallier.plus, memory.window, now=self._now)
+        if seen.across:
+            spans = self._resolved(memory, spans, seen.across)
+            seen = look(spans, memory.tallier.plus, memory.window, now=self._now)
+            self._fresh[memory.key] = shortened(spans, memory.tallier.plus, memory.window, now=self._now)
+        return (self._nothing(reduction) if seen.tally is None else memory.tallier.result(seen.tally)), seen.due
+
+    def _nothing(self, reduction: Reduction) -> Any:
+        """Return what a reduction of nothing comes to: as a computed trait of its own it is absent, and not 0."""
+        return None if self._asking.query is reduction else nothing(reduction)
+
+    def _resolved(self, memory: Tallies, spans: Spans, across: Iterable[Span[Any]]) -> Spans:
+        """Return spans with those across an edge replaced by their events, as far as these were supplied."""
+        for span in across:
+            messages = self._supplied.edges.get((memory.key, span.first))
+            if messages is None:
+                self._edges.append(Edge(memory, span))
+                continue
+            events = [found for message in messages if (found := memory.span(Happened(message))) is not None]
+            spans = resolve(spans, span, events, memory.tallier.plus)
+        return spans
+
+    def occurrences(self, reduction: Reduction, event: str) -> Sequence[Occurrence]:
+        """See Facts."""
+        journal = self._asking.journals[id(reduction)][event]
+        if journal.key not in self._recalled:
+            self._recalled[journal.key] = journal.recall(state_of(self._computed, self._fresh, journal))
+        return self._recalled[journal.key]
+
+    def members(self, condition: Condition) -> Sequence[Weighed]:
+        """See Facts."""
+        if self._supplied.members is None:
+            self._wants_members = True
+            return ()
+        return self._supplied.members.get(self._asking.members[id(condition)], ())

@@ -1,0 +1,231 @@
+"""Bring what is computed of profiles up to date: core decides, and asks for what it has to know."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from mien.core.assess import NOTHING_SUPPLIED, Assessment, Needs, Subject, Supplied, assess
+from mien.core.computed import (
+    ABSENT,
+    AT_ONCE,
+    NOTHING,
+    STEPS,
+    TRUE,
+    Cause,
+    Change,
+    Computed,
+    How,
+    Noted,
+    Passage,
+    catch_up,
+    changes,
+    dated,
+    is_current,
+    missing,
+    packed,
+    shown,
+)
+from mien.core.condition import Weighed
+from mien.core.fold import Outcome
+from mien.core.message import ACCOUNTS, USERS, Message
+from mien.core.plan import Plan
+from mien.core.profile import Profile
+from mien.core.space import Space
+from mien.core.spans import NEVER
+from mien.store.base import Head, Store
+
+
+class Brought(NamedTuple):
+    """A profile brought up to date, and what that changed.
+
+    `for_account` says that what an account's definitions ask of its users is another answer.
+    """
+
+    profile: Profile
+    passages: tuple[tuple[int, Passage], ...] = ()
+    noted: Noted | None = None
+    for_account: bool = False
+
+
+def evaluated(store: Store, space: Space, outcome: Outcome, *, now: int, how: How = How.MESSAGE) -> Outcome:
+    """Return what a batch changes, with everything evaluated that its messages touched."""
+    if not space.policy.plans:
+        return outcome
+    merged = {absorption.merge.survivor: absorption.merge.message for absorption in outcome.absorptions}
+    brought = []
+    for profile in outcome.profiles:
+        if profile.merged_into is not None:
+            brought.append(_ended(space, profile, now, Cause(How.MERGE, merged.get(profile.merged_into, ""))))
+            continue
+        cause = Cause(how, profile.last.message if how is How.MESSAGE else "")
+        if profile.id in merged and how is How.MESSAGE:
+            cause = Cause(How.MERGE, merged[profile.id])
+        brought.append(bring(store, space, profile, now=now, cause=cause))
+    absorptions = [
+        absorption._replace(before=as_it_was(space, absorption.before)) for absorption in outcome.absorptions
+    ]
+    linked = [link.profile for link in outcome.links]
+    return put(store, space, replace(outcome, absorptions=absorptions), brought, linked=linked)
+
+
+def put(
+    store: Store, space: Space, outcome: Outcome, brought: Iterable[Brought], *, linked: Iterable[int] = ()
+) -> Outcome:
+    """Return an outcome with profiles that were brought up to date; `linked` are those with new links."""
+    all_brought = list(brought)
+    again: list[int] = []
+    plan = space.policy.plans.get(ACCOUNTS)
+    if plan is not None and plan.of_members:
+        users = [b.profile for b in all_brought if b.for_account]
+        again = store.linked_today(space.slug, [i for user in users for i in user.ids], ACCOUNTS)
+        again += linked
+    return replace(
+        outcome,
+        profiles=[b.profile for b in all_brought],
+        passages=[passage for b in all_brought for passage in b.passages],
+        noted=[b.noted for b in all_brought if b.noted is not None],
+        look_again=again,
+    )
+
+
+def as_it_was(space: Space, profile: Profile) -> Profile:
+    """Return a profile as it is kept for undoing a merge."""
+    plan = space.policy.plans.get(profile.collection)
+    return profile if plan is None else replace(profile, computed=dated(profile.computed, plan))
+
+
+def _ended(space: Space, profile: Profile, now: int, cause: Cause) -> Brought:
+    """Return a profile that was absorbed: it is in no audience any more."""
+    passages = tuple(
+        (profile.id, Passage(slot, False, now, cause))
+        for slot, result in profile.computed.results.items()
+        if slot > 0 and result.text == TRUE
+    )
+    return Brought(as_it_was(space, profile), passages, for_account=profile.collection == USERS)
+
+
+def bring(
+    store: Store,
+    space: Space,
+    profile: Profile,
+    *,
+    now: int,
+    cause: Cause,
+    whole: bool = False,
+    members: bool = False,
+) -> Brought:
+    """Evaluate what of a profile was touched or is due at an instant.
+
+    With `whole` its history is looked at where definitions are newer than it, and its users if it is an account; with
+    `members` only these. Nothing is written.
+    """
+    plan = space.policy.plans.get(profile.collection)
+    if plan is None:
+        return _without_definitions(profile, now)
+    if not whole and not members and is_current(profile.computed, plan, now=now):
+        return Brought(replace(profile, computed=packed(profile.computed, plan)))
+    computed = _caught_up(store, space, plan, profile) if whole else profile.computed
+    if whole or members:
+        touched = None if computed.touched is None else computed.touched | plan.of_members
+        computed = replace(computed, touched=touched)
+    computed, passages = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
+    for_account = _of_account(computed) != _of_account(profile.computed)
+    if computed.results is profile.computed.results and computed.epoch == plan.epoch:
+        return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
+    noted = None
+    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
+    changed = changes(seen, computed, plan, at=now, cause=cause)
+    if changed:
+        noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
+        computed = replace(computed, noted_at=noted.at)
+    computed = replace(packed(computed, plan), epoch=plan.epoch)
+    return Brought(replace(profile, computed=computed, shown=shown(computed, plan)), passages, noted, for_account)
+
+
+def _without_definitions(profile: Profile, now: int) -> Brought:
+    """Return a profile of a collection that nothing is computed of any more."""
+    if profile.computed == NOTHING:
+        return Brought(profile)
+    why = Cause(How.DEFINITION)
+    gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
+    return Brought(replace(profile, computed=NOTHING, shown={}), noted=Noted(profile.id, now, gone) if gone else None)
+
+
+def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:
+    return {slot: (result.text, result.due) for slot, result in computed.results.items() if slot < 0}
+
+
+def _caught_up(store: Store, space: Space, plan: Plan, profile: Profile) -> Computed:
+    """Return what is computed with the history noted for definitions that are newer than it."""
+    computed = profile.computed
+    upto = max(computed.upto, plan.settled)
+    if upto >= plan.upto:
+        return replace(computed, stale=False)
+    return catch_up(computed, plan, history(store, space, plan, profile, upto=upto), upto=upto)
+
+
+def history(store: Store, space: Space, plan: Plan, profile: Profile, *, upto: int) -> list[Message]:
+    """Return the kept events of a profile that definitions above the number `upto` ask for."""
+    wanted = {memory.event for memory in missing(plan, upto).values()}
+    if len(profile.activity) < space.policy.max_event_names:
+        wanted &= profile.activity.keys()
+    return store.happened(space.slug, profile.ids, wanted)
+
+
+def _through_time(
+    store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause
+) -> tuple[Computed, tuple[tuple[int, Passage], ...]]:
+    """Evaluate a profile at each instant at which something was due, and at last at `now`."""
+    computed = profile.computed
+    passages: list[tuple[int, Passage]] = []
+    # With something new in it a profile is not what it was at instants that have passed.
+    steps = STEPS if computed.touched == frozenset() else 0
+    while True:
+        due = computed.due
+        at = due if steps and due not in {None, AT_ONCE} and due is not None and due < now else now
+        steps -= 1
+        why = Cause(How.TIME) if computed.touched == frozenset() else cause
+        result = _assessed(store, space, plan, replace(profile, computed=computed), at, why)
+        passages += [(profile.id, passage) for passage in result.passages]
+        computed = result.computed
+        if at == now:
+            return computed, tuple(passages)
+
+
+def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause) -> Assessment:
+    """Evaluate, look up what is needed for that, and evaluate again until nothing is."""
+    subject = Subject(profile.collection, profile.computed, profile.traits, profile.known)
+    supplied = NOTHING_SUPPLIED
+    while True:
+        result = assess(subject, plan, now=now, cause=cause, supplied=supplied)
+        if not result.needs.edges and not result.needs.members:
+            return result
+        supplied = _supplied(store, space, plan, profile, result.needs, supplied, now)
+
+
+def _supplied(
+    store: Store, space: Space, plan: Plan, profile: Profile, needs: Needs, have: Supplied, now: int
+) -> Supplied:
+    edges = dict(have.edges)
+    for memory, span in needs.edges:
+        edges[memory.key, span.first] = store.happened(
+            space.slug, profile.ids, [memory.event], first=span.first, last=span.last
+        )
+    members = _members(store, space, plan, profile, now) if needs.members else have.members
+    return Supplied(edges, members)
+
+
+def _members(store: Store, space: Space, plan: Plan, account: Profile, now: int) -> Mapping[int, list[Weighed]]:
+    """Return for each condition on an account's users whether it holds for each of them, at an instant."""
+    slots = [slot for place in plan.of_members for slot in plan.definitions[place].members.values()]
+    weighed: dict[int, list[Weighed]] = {slot: [] for slot in slots}
+    head = Head(account.id, account.collection, account.first, account.last, account.members)
+    for user in store.profiles(store.users_of(space.slug, head)).values():
+        if space.is_over(user.last.at, now=now):
+            continue
+        results = bring(store, space, user, now=now, cause=Cause(How.TIME)).profile.computed.results
+        for slot in slots:
+            result = results.get(slot)
+            weighed[slot].append((result.text == TRUE, result.due) if result is not None else (False, NEVER))
+    return weighed

@@ -1,0 +1,84 @@
+"""Evaluate existing profiles for definitions that are new: in the background, a few at a time, from where it was."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from mien.core.computed import AT_ONCE, NOTHING, Cause, How
+from mien.core.definition import Definition, State
+from mien.core.fold import Outcome
+from mien.core.profile import Profile
+from mien.core.space import Space
+from mien.services.definitions import live
+from mien.services.evaluation import Brought, bring, put
+from mien.services.transact import transact
+from mien.store.base import DefinitionRecord, Evaluation, Store, Unit
+
+STEP = 200
+"""How many profiles one transaction evaluates."""
+MOST_WAITING = 1000
+
+
+def advance(store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP) -> bool:
+    """Evaluate the next profiles of each space that is not up to date; say whether there is more to do.
+
+    What was prepared becomes live for all readers at one moment, once every profile is evaluated. Call it again with
+    the spaces as they are then.
+    """
+    behind = {slug: e for slug, e in store.evaluations().items() if e.cursor is not None and slug in spaces}
+    for slug, evaluation in behind.items():
+        if not transact(store, partial(_step, store, spaces[slug], evaluation, now, limit)):
+            transact(store, partial(_finish, store, slug, evaluation), alone=True)
+    return bool(behind)
+
+
+def _step(store: Store, space: Space, evaluation: Evaluation, now: int, limit: int, unit: Unit) -> bool:
+    """Evaluate the next profiles; say whether there were any, unless somebody else was here first."""
+    if store.evaluations()[space.slug] != evaluation:
+        return True
+    prepared = evaluation.settled < evaluation.target
+    profiles = store.profiles_beyond(space.slug, evaluation.cursor or 0, limit=limit, computed=not prepared)
+    if not profiles:
+        return False
+    brought = [bring(store, space, p, now=now, cause=Cause(How.DEFINITION), whole=True) for p in profiles]
+    unit.write(space.slug, put(store, space, Outcome(), _changed(profiles, brought)))
+    after = replace(evaluation, cursor=profiles[-1].id, done=evaluation.done + len(profiles))
+    unit.save_evaluation(space.slug, after, revised=False)
+    return True
+
+
+def _changed(profiles: list[Profile], brought: list[Brought]) -> list[Brought]:
+    """Return those that are to be written: somebody of whom nothing is computed stays as they are."""
+    return [
+        b
+        for p, b in zip(profiles, brought, strict=True)
+        if p.computed != NOTHING or b.profile.computed.results or b.profile.computed.states
+    ]
+
+
+def _finish(store: Store, slug: str, evaluation: Evaluation, unit: Unit) -> None:
+    """Make what is prepared live, unless somebody has yet to be looked at whole; and let go of what was replaced."""
+    if store.evaluations()[slug] != evaluation:
+        return
+    definitions = [record.definition for record in store.definitions() if record.space == slug]
+    if evaluation.settled < evaluation.target:
+        waiting = store.profiles(profile for _, profile in store.due(now=AT_ONCE, limit=MOST_WAITING)).values()
+        if any(p.space == slug and p.computed.upto < evaluation.target for p in waiting):
+            return
+        changed, after = live((), evaluation, definitions)
+        for definition in changed:
+            unit.save_definition(DefinitionRecord(slug, definition))
+        unit.save_evaluation(slug, after, revised=True)
+    elif not _tidy(unit, slug, definitions):
+        unit.save_evaluation(slug, replace(evaluation, cursor=None), revised=False)
+
+
+def _tidy(unit: Unit, slug: str, definitions: Sequence[Definition]) -> bool:
+    """Let go of what is kept under the numbers of definitions that are no more; say whether there is more of it."""
+    current = {d.key: d.number for d in definitions if d.state is State.LIVE}
+    for old in [d for d in definitions if d.state is State.RETIRED]:
+        if unit.end_memberships(slug, old.number, into=current.get(old.key), limit=STEP):
+            return True
+        unit.remove_definition(DefinitionRecord(slug, old))
+    return False

@@ -1,0 +1,105 @@
+"""The worker: does what is due beside the writer, in small steps between which the writer gets its turns."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from mien import clock, logs
+from mien.errors import Busy, Contended, Unavailable
+from mien.logs import Trouble
+from mien.services.preparation import advance
+from mien.services.retention import purge
+from mien.services.spaces import Catalogs
+from mien.services.sweep import STEP, sweep
+from mien.store.base import Store
+
+log = structlog.get_logger("mien.worker")
+
+TURN_SECONDS = 0.1
+"""How often it is looked what is due."""
+TEND_SECONDS = 0.25
+PURGE_SECONDS = 60.0
+MOMENT = 0.1
+"""How long one kind of work may keep the others waiting, in seconds."""
+
+
+class Worker:
+    """Checkpoints, profiles whose time has come, new definitions, and letting go of what is kept no longer."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._catalogs = Catalogs()
+        # Each kind of work fails by itself: one that cannot be done must not keep the others from it.
+        self._jobs = [
+            _Job("checkpoints", TEND_SECONDS, self._tend),
+            _Job("sweeping", TURN_SECONDS, self._sweep),
+            _Job("preparing definitions", TURN_SECONDS, self._prepare),
+            _Job("purging", PURGE_SECONDS, self._purge),
+        ]
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        trouble = Trouble(log, "upkeep waits for the store")
+        while not stop.wait(0.0 if any(job.more for job in self._jobs) else TURN_SECONDS):
+            try:
+                for job in self._jobs:
+                    job.turn()
+                trouble.over()
+            except Unavailable as error:
+                trouble.met(error)
+
+    def _tend(self) -> bool:
+        self._store.tend()
+        return False
+
+    def _sweep(self) -> bool:
+        spaces = self._catalogs.current(self._store).spaces
+        return _for_a_moment(lambda: sweep(self._store, spaces, now=clock.now()).profiles == STEP)
+
+    def _prepare(self) -> bool:
+        def step() -> bool:
+            spaces = self._catalogs.current(self._store).spaces
+            return advance(self._store, spaces, now=clock.now())
+
+        return _for_a_moment(step)
+
+    def _purge(self) -> bool:
+        spaces = list(self._catalogs.current(self._store).spaces.values())
+        return _for_a_moment(lambda: purge(self._store, spaces, now=clock.now()) > 0)
+
+
+class _Job:
+    """A kind of work, done when its time has come; `more` says that there was more than one turn could do."""
+
+    def __init__(self, name: str, every: float, work: Callable[[], bool]) -> None:
+        self._work = work
+        self._every = every
+        self._next = 0.0
+        self._name = name
+        self.more = False
+
+    def turn(self) -> None:
+        """Work if it is time to; raise Unavailable when the store is."""
+        if not self.more and time.monotonic() < self._next:
+            return
+        self.more = False
+        try:
+            self.more = self._work()
+        except (Busy, Contended):
+            pass  # another node is at it
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 (what failed once is tried again; the others go on)
+            log.warning(f"{self._name} failed", error=logs.trace(error))
+        self._next = time.monotonic() + self._every
+
+
+def _for_a_moment(step: Callable[[], bool]) -> bool:
+    """Repeat a step while there is more to do, but not for long; say whether there is more."""
+    until = time.monotonic() + MOMENT
+    while step():
+        if time.monotonic() > until:
+            return True
+    return False
