@@ -1,6 +1,7 @@
 """Spaces that GrowthLoop's API serves, in the running server that all end-to-end tests share."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -42,6 +43,14 @@ class Shop(Tenant):
         return str(answer.json()["token"])
 
 
+def until(there: Callable[[], bool]) -> None:
+    """Wait until a change has reached the running server, as it does within a second where nothing else is slow."""
+    deadline = time.monotonic() + 20
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def section(slug: str) -> dict[str, Any]:
     """Return the section `growthloop:` of a test's space."""
     return {
@@ -69,8 +78,7 @@ def shops(server: Server) -> Iterator[Shop]:
     file.write_text(yaml.safe_dump({"spaces": many}))
     server.mien("apply", str(file))
     last = Shop(server, slugs[-1])
-    while last.ask("entities/customers/nobody").status_code == 401:
-        pass
+    until(lambda: last.ask("entities/customers/nobody").status_code == 404)
     numbers = count()
     return (Shop(server, slugs[n]) for n in numbers)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.dialects.growthloop.conftest import Shop
+from tests.dialects.growthloop.conftest import Shop, until
 from tests.server import identify
 
 
@@ -212,9 +212,7 @@ def test_a_key_may_be_made_on_the_command_line(shop: Shop) -> None:
         "--scope",
         "personalization",
     ).strip()
-    deadline = time.monotonic() + 5
-    while shop.ask("entities/by_email/a@b.co", made).status_code != 200:
-        assert time.monotonic() < deadline
+    until(lambda: shop.ask("entities/by_email/a@b.co", made).status_code == 200)
     assert shop.ask("entities/customers/u1", made).json()["error"] == "entity_not_found"
     assert "growthloop  crm" in shop.server.mien("token", "list", shop.slug)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dialects.growthloop.conftest import Shop, section
+from tests.dialects.growthloop.conftest import Shop, section, until
 from tests.dialects.growthloop.test_render import SEED
 from tests.server import ADMITTED, Server, identify, space, track
 
@@ -45,8 +45,7 @@ def begun(server: Server, defined: dict[str, Any], **settings: Any) -> Shop:
     server.mien("apply", str(file))
     shop = Shop(server, slug)
     published = len(defined) if about.get("audiences", "all") == "all" else len(about["audiences"])
-    while (answer := shop.ask("audiences")).status_code != 200 or len(answer.json()) < published:
-        pass
+    until(lambda: (answer := shop.ask("audiences")).status_code == 200 and len(answer.json()) == published)
     return shop
 
 
