@@ -100,7 +100,7 @@ def test_every_word_of_the_query_language_is_described() -> None:
         assert f".{word}(" in text, word
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "reference/spaces.md"])
+@pytest.mark.parametrize("page", ["tutorial.md", "reference/spaces.md", "howto/personalise-in-the-browser.md"])
 def test_the_files_of_spaces_in_the_docs_apply(page: str) -> None:
     text = (DOCS / page).read_text("utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
@@ -108,7 +108,7 @@ def test_the_files_of_spaces_in_the_docs_apply(page: str) -> None:
     for block in blocks:
         assert yaml.safe_load(block)
         with open_store("sqlite:///:memory:") as store:
-            environment = {"SHOP_KEY": "wk_1", "SEGMENT_TOKEN": "tok_1"}
+            environment = {"SHOP_KEY": "wk_1", "SEGMENT_TOKEN": "tok_1", "GL_KEY": "gl_1"}
             assert spaces.apply(store, block, SECTIONS, environment, now=1)
 
 

@@ -16,6 +16,7 @@ from mien.services import spaces
 from mien.store.sql import open_store
 from mien.tables.importing import Import, Report
 from tests.cli.conftest import Done, Mien
+from tests.factories import sheet_of
 
 STORES = ("--collection", "stores", "--id", "store_id=id")
 
@@ -43,7 +44,7 @@ def take_in(mien: Mien, acme: str, tmp_path: Path) -> Any:
 
 def traits(url: str, value: str, kind: str = "id", collection: str = "stores") -> dict[str, Any]:
     with open_store(url) as store:
-        sheet = store.traits(store.owner("acme", Identifier(collection, kind, value)) or 0)
+        sheet = sheet_of(store, Identifier(collection, kind, value))
         assert sheet is not None
         return {key: json.loads(bytes(text)) for key, text in sheet.members().items()}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mien.app import SECTIONS
 from mien.core.message import Identifier, order_of
 from mien.errors import Busy, Invalid, SpaceNotFound
-from mien.services import spaces
+from mien.services import credentials, spaces
 from mien.store.base import EventQuery, SpaceRecord
 from mien.store.sql import SqlStore, open_store
 from mien.tables import importing
@@ -36,7 +36,7 @@ def acme(store: SqlStore) -> None:
 
 def begin(store: SqlStore, columns: Columns = STORES, *, refused: list[Refused] | None = None) -> Import:
     """Begin an import without waiting for anything."""
-    source = spaces.source_of_files(store, "acme", "import", now=NOW)
+    source = credentials.source_of_files(store, "acme", "import", now=NOW)
     tell = [] if refused is None else refused
     return Import(store, source, columns, ids=_ids, refuse=tell.append, pause=lambda _: None)
 
@@ -216,10 +216,10 @@ def test_settings_that_change_meanwhile_count_from_the_next_batch(
 
 
 def test_the_source_is_made_once_and_refused_when_it_was_revoked(store: SqlStore) -> None:
-    one = spaces.source_of_files(store, "acme", "crm", now=NOW)
-    assert (one.kind, spaces.source_of_files(store, "acme", "crm", now=NOW + 1)) == ("csv", one)
-    spaces.revoke_source(store, "acme", "crm", now=NOW)
+    one = credentials.source_of_files(store, "acme", "crm", now=NOW)
+    assert (one.kind, credentials.source_of_files(store, "acme", "crm", now=NOW + 1)) == ("csv", one)
+    credentials.revoke_source(store, "acme", "crm", now=NOW)
     with pytest.raises(Invalid, match="is revoked"):
-        spaces.source_of_files(store, "acme", "crm", now=NOW)
+        credentials.source_of_files(store, "acme", "crm", now=NOW)
     with pytest.raises(SpaceNotFound):
-        spaces.source_of_files(store, "nowhere", "crm", now=NOW)
+        credentials.source_of_files(store, "nowhere", "crm", now=NOW)

@@ -17,7 +17,7 @@ from mien import clock
 from mien.cli.common import CollectionOption, StoreOption, console, opened
 from mien.core.message import USERS
 from mien.errors import Invalid, RetryLater
-from mien.services.spaces import source_of_files
+from mien.services.credentials import source_of_files
 from mien.tables.columns import Columns
 from mien.tables.files import CsvFile, JsonLinesFile, open_text
 from mien.tables.importing import Import, Refused, Report

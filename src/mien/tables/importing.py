@@ -12,9 +12,9 @@ from msgspec import Struct
 from mien.clock import ReceiptClock
 from mien.core.message import Message, Submission, order_of
 from mien.core.space import Source, Space
-from mien.errors import RetryLater, SpaceNotFound
+from mien.errors import CatalogChanged, RetryLater, SpaceNotFound
 from mien.services.ingest import Receipt, settle
-from mien.services.spaces import read_catalog
+from mien.services.spaces import Catalogs
 from mien.store.base import Store
 from mien.tables.columns import Columns, RowRefused, Said, read_row
 from mien.tables.files import Row
@@ -67,7 +67,8 @@ class Import:
         self._pause = pause
         self._receipts = ReceiptClock()
         self._began = self._receipts.next()
-        self._catalog = read_catalog(store)
+        self._catalogs = Catalogs()
+        self._spaces = self._catalogs.current(store).spaces
 
     def run(self, rows: Iterable[Row]) -> Iterator[Report]:
         """Take rows in; yield the report after each batch, when it is durable.
@@ -90,12 +91,11 @@ class Import:
             yield self.report
 
     def _received_at(self) -> int:
-        if self._store.revision() != self._catalog.revision:
-            self._catalog = read_catalog(self._store)
+        self._spaces = self._catalogs.current(self._store).spaces
         return self._receipts.next()
 
     def _space(self) -> Space:
-        space = self._catalog.spaces.get(self._source.space)
+        space = self._spaces.get(self._source.space)
         if space is None:
             raise SpaceNotFound(f"There is no space `{self._source.space}` any more.")
         return space
@@ -143,7 +143,23 @@ class Import:
         """Take a batch in, waiting for a store that others keep busy; once more changes nothing."""
         for wait in WAITS:
             try:
-                return settle(self._store, [submission], self._catalog.spaces, now=now, ids=self._ids)
+                return self._by_today(submission, now)
             except RetryLater:
                 self._pause(wait)
-        return settle(self._store, [submission], self._catalog.spaces, now=now, ids=self._ids)
+        return self._by_today(submission, now)
+
+    def _by_today(self, submission: Submission, now: int) -> Receipt:
+        """Take a batch in by the settings of today."""
+        while True:
+            catalog = self._catalogs.current(self._store)
+            try:
+                return settle(
+                    self._store,
+                    [submission],
+                    catalog.spaces,
+                    now=now,
+                    ids=self._ids,
+                    revision=catalog.revision,
+                )
+            except CatalogChanged:
+                continue

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mien.dialects.segment import ask
 from mien.errors import Invalid, MienError
+from mien.store import sheet
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_lists_add_up_and_commas_divide() -> None:
     query = ask.read_query(b"include=a,b&include=c%2Cd+e&exclude=&class=audience&class=computed_trait")
     question = ask.traits(query)
     assert question.include == ["a", "b", "c", "d e"]
-    assert question.kind == COMPUTED
+    assert question.kind == sheet.COMPUTED
     assert ask.events({"exclude": ""}).exclude == frozenset()
 
 
