@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
+from mien.core import spans
 from mien.core.assess import Edge, Subject, Supplied, assess
-from mien.core.computed import TRUE, Cause, Computed, How, born, packed, shown
+from mien.core.computed import FALSE, NOTHING, TRUE, Cause, Computed, How, born, catch_up, combine, packed, shown
 from mien.core.computed import note as noted
 from mien.core.condition import parts_of
 from mien.core.definition import Definition, Kind, State
@@ -16,6 +18,7 @@ from mien.core.parser import show
 from mien.core.plan import Plan, cycle_in, parse, plans
 from mien.core.query import AfterParent, Comparison, Reduction, Session, Sliding
 from mien.core.traits import Traits, Write, settle
+from mien.core.traits import combine as combine_traits
 from tests import oracle
 from tests.factories import NOW
 from tests.histories import DAY, histories
@@ -60,7 +63,14 @@ def plan_of(made: Sequence[Definition]) -> Plan:
     return plans(made, upto=number, settled=number, epoch=1)[USERS]
 
 
+def _slides(made: Definition) -> bool:
+    return "within(" in made.query or "between(" in made.query
+
+
 all_plans = definitions().map(plan_of)
+plans_of_windows = (
+    definitions().filter(lambda made: any("within(" in d.query or "between(" in d.query for d in made)).map(plan_of)
+)
 
 
 class Somebody:
@@ -186,3 +196,82 @@ def test_before_it_is_due_nothing_changes(plan: Plan, data: st.DataObject) -> No
     times = [at for at in instants(plan, messages, after=last) if at < due] + [due - 1]
     for at in data.draw(st.lists(st.sampled_from(times), max_size=6)):
         somebody.compare(somebody.computed, at)
+
+
+@pytest.fixture
+def joined_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few spans are kept apart, so that edges have to be resolved by looking the events up."""
+    monkeypatch.setattr(spans, "MOST_SPANS", 4)
+    monkeypatch.setattr(spans, "EDGE", 2)
+
+
+@given(plan=plans_of_windows, data=st.data())
+def test_what_is_joined_is_told_apart_again_at_an_edge(joined_soon: None, plan: Plan, data: st.DataObject) -> None:
+    follow(data, plan, told(data, plan))
+
+
+@given(window=st.sampled_from(["within(2 days)", "within(5 hours)", "between(1 day, 4 days)"]), data=st.data())
+def test_what_is_no_longer_kept_leaves_its_window_all_the_same(
+    joined_soon: None, window: str, data: st.DataObject
+) -> None:
+    """Nothing says when each lost event leaves, but when the last has left nothing is inside."""
+    counted = definition(f"event('Login').{window}.count()", kind=Kind.COMPUTED_TRAIT)
+    plan = plan_of([counted])
+    messages = data.draw(histories(["Login"], most=20))
+    somebody = Somebody(plan)
+    for message in messages:
+        somebody.take(message)
+    somebody.messages = data.draw(st.lists(st.sampled_from(messages), unique_by=lambda m: m.id))
+    after = messages[-1].received_at
+    for at in sorted(data.draw(st.lists(st.sampled_from(instants(plan, messages, after=after)), max_size=12))):
+        somebody.computed = packed(somebody.at(at), plan)
+        assert somebody.computed.due is None or somebody.computed.due > at
+    somebody.messages = []
+    somebody.check(max(after, *(m.timestamp for m in messages)) + MONTH)
+
+
+@given(plan=all_plans, data=st.data())
+def test_several_who_become_one_are_what_their_whole_history_says(plan: Plan, data: st.DataObject) -> None:
+    """In whatever order they become one."""
+    messages = told(data, plan)
+    parts = [Somebody(plan) for _ in range(3)]
+    for message in messages:
+        data.draw(st.sampled_from(parts)).take(message)
+    now = messages[-1].received_at
+    a, b, c = data.draw(st.permutations(parts))
+    one = together(together(a, b, now), c, now)
+    other = together(c, together(b, a, now), now)
+    assert {key: value.text for key, value in shown(one.at(now), plan).items() if value.text != FALSE} == {
+        key: value.text for key, value in shown(other.at(now), plan).items() if value.text != FALSE
+    }
+    times = instants(plan, messages, after=now)
+    for at in sorted(data.draw(st.lists(st.sampled_from(times), max_size=6))):
+        one.check(at)
+        other.check(at)
+
+
+def together(one: Somebody, other: Somebody, now: int) -> Somebody:
+    """Return two profiles as one, evaluated."""
+    both = Somebody(one.plan)
+    both.messages = [*one.messages, *other.messages]
+    both.traits = combine_traits(one.traits, other.traits)
+    both.computed = combine(one.computed, other.computed, one.plan, now=now)
+    both.computed = packed(both.at(now), one.plan)
+    return both
+
+
+@given(plan=all_plans, data=st.data())
+def test_a_history_noted_later_comes_to_the_same(plan: Plan, data: st.DataObject) -> None:
+    """As it is for definitions that are newer than the profile."""
+    messages = told(data, plan)
+    somebody = Somebody(plan)
+    for message in messages:
+        write = Write(message.timestamp, message.order, message.source, message.id)
+        somebody.messages.append(message)
+        somebody.traits, _ = settle(somebody.traits, message.traits, write, limit=1000)
+    before = data.draw(st.integers(0, len(messages)))
+    somebody.computed = catch_up(NOTHING, plan, data.draw(st.permutations(messages[:before])), upto=0)
+    assert somebody.computed.touched is not None
+    for message in messages[before:]:
+        somebody.computed = noted(somebody.computed, plan, message, message.traits.keys())
+    somebody.check(messages[-1].received_at)
