@@ -210,11 +210,12 @@ def combine(ours: Computed, theirs: Computed, plan: Plan, *, now: int) -> Comput
     fresh: dict[int, Any] = {}
     for key, touch in plan.memories.items():
         one, other = (state_of(computed, computed.fresh, touch.memory) for computed in (ours, theirs))
-        if touch.since <= upto and (one is not None or other is not None):
-            both = (
-                touch.memory.combine(one, other, now=now) if one is not None and other is not None else one or other
-            )
-            fresh[key] = both
+        if touch.since > upto or (one is None and other is None):
+            continue
+        if one is None or other is None:
+            fresh[key] = other if one is None else one
+        else:
+            fresh[key] = touch.memory.combine(one, other, now=now)
     return Computed(
         upto=upto,
         epoch=ours.epoch,
