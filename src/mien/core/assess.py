@@ -80,7 +80,7 @@ class _Assessing:
         self._cause = cause
         self._supplied = supplied
         self._fresh = dict(subject.computed.fresh)
-        self._results = dict(subject.computed.results)
+        self._results = dict(subject.computed.results.items())  # faster than one by one
         self._passages: list[Passage] = []
         self._edges: list[Edge] = []
         self._wants_members = False

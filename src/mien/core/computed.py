@@ -222,7 +222,7 @@ def packed(computed: Computed, plan: Plan) -> Computed:
         return computed
     memories = plan.memories
     fresh = {key: Raw(memories[key].memory.write(state)) for key, state in computed.fresh.items() if key in memories}
-    return replace(computed, states={**computed.states, **fresh}, fresh={})
+    return replace(computed, states={**dict(computed.states.items()), **fresh}, fresh={})
 
 
 def dated(computed: Computed, plan: Plan) -> Computed:

@@ -135,9 +135,7 @@ def bring(
         computed = replace(computed, touched=touched)
     computed, passages, slots = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
     before = profile.computed.results
-    for_account = any(slot < 0 for slot in slots) or (
-        plan.asked and _of_account(computed) != _of_account(profile.computed)
-    )
+    for_account = plan.asked and _of_account(computed) != _of_account(profile.computed)
     if computed.results is before and computed.epoch == plan.epoch:
         return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
     if computed.epoch == plan.epoch and not whole:

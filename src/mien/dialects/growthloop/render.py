@@ -51,21 +51,27 @@ def profile(
 ) -> bytes:
     """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
     sheet = found.sheet
-    told = dict(_memberships(entity, found, space=space, now=now, chosen=selection.audiences)) if sheet.kinds else {}
-    text = sheet.text
+    text, ends = sheet.text, _ends(sheet)
+    told = dict(_memberships(entity, found, ends, space, now, selection.audiences)) if sheet.kinds else {}
     # Text that only looks like a key that is taken costs time and nothing else.
     if entity.attributes is None and selection is EVERYTHING and b'"audience' not in text and b'"entity_' not in text:
-        return _spliced(entity, entity_id, sheet, told)
+        return _spliced(entity, entity_id, sheet, ends, told)
     return _assembled(entity, entity_id, sheet, told, selection)
 
 
 def _memberships(
-    entity: Entity, found: Found, *, space: str, now: int, chosen: frozenset[str] | None
+    entity: Entity, found: Found, ends: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the audiences a profile is in, as they are told of: each by its id."""
+    text = found.sheet.text
     for place in _audience_places(found.sheet.kinds):
-        told = entity.told.get(found.sheet.slice(place, place + 1))
-        if told is None or _is_over(told.definition, now) or (chosen is not None and told.key not in chosen):
+        told = entity.told.get(text[ends[place - 1] + 1 if place else 0 : ends[place]])
+        if told is None or (chosen is not None and told.key not in chosen):
+            continue
+        if told.plain is not None:
+            yield told.key, told.plain
+            continue
+        if _is_over(told.definition, now):
             continue
         group = group_of(told.definition, space=space, profile=found.id)
         if is_told(told.definition, group):
@@ -101,9 +107,11 @@ def _head(told: Mapping[str, bytes]) -> bytes:
     return b'"audience_count":%d,"audiences":{%b}' % (len(told), members)
 
 
-def _spliced(entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[str, bytes]) -> bytes:
+def _spliced(
+    entity: Entity, entity_id: str, sheet: TraitSheet, ends: Sequence[int], told: Mapping[str, bytes]
+) -> bytes:
     """Return a profile of whose traits every one is served, and none begins as a reserved key does."""
-    text, ends = sheet.text, _ends(sheet)
+    text = sheet.text
     first = _place(text, ends, b'"audience', 0)
     last = _place(text, ends, b'"entity_', first)
     cuts = [
@@ -111,7 +119,7 @@ def _spliced(entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[st
         _cut(ends, last, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
     ]
     if sheet.kinds or b"{" in text:
-        cuts += [_cut(ends, place, b"", width=1) for place in _audience_places(sheet.kinds)]
+        cuts += [(ends[at - 1] + 1 if at else 0, ends[at] + 1, b"") for at in _audience_places(sheet.kinds)]
         cuts += _nested(text, ends)
         cuts.sort()
     pieces: list[bytes] = []

@@ -28,14 +28,13 @@ class Told(Struct, frozen=True):
     traits among its attributes: these are put in at each request.
     """
 
+    key: str
+    """The id as it stands in an answer."""
     definition: Definition
     strict: bool
     texts: Mapping[Group | None, bytes]
-
-    @property
-    def key(self) -> str:
-        """The id as it stands in an answer."""
-        return str(self.definition.id)
+    plain: bytes | None = None
+    """The member where it is the same for everybody, at any time."""
 
 
 class Entity(Struct, frozen=True):
@@ -160,14 +159,13 @@ def _entity(name: str, given: EntityFile, audiences: Mapping[tuple[str, str], De
 
 
 def _told(definition: Definition, *, strict: bool) -> Told:
+    key = str(definition.id)
     if any(trait_in(value) is not None for value in definition.attributes.values()):
-        return Told(definition, strict, {})
+        return Told(key, definition, strict, {})
     groups = (None, *Group)
-    return Told(
-        definition,
-        strict,
-        {group: audience(definition, definition.attributes, group, strict=strict) for group in groups},
-    )
+    texts = {group: audience(definition, definition.attributes, group, strict=strict) for group in groups}
+    is_plain = definition.expires_at is None and not definition.control
+    return Told(key, definition, strict, texts, texts[None] if is_plain else None)
 
 
 def trait_in(value: Any) -> str | None:
