@@ -238,9 +238,7 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
                 fresh[memory.key] = after
     new = {place for place, c in enumerate(plan.definitions) if c.number > upto}
     touched = None if computed.touched is None else computed.touched | new
-    slots = plan.places.keys()
-    results = {slot: result for slot, result in computed.results.items() if slot in slots}
-    return replace(computed, upto=plan.upto, states=kept, fresh=fresh, results=results, touched=touched, stale=False)
+    return replace(computed, upto=plan.upto, states=kept, fresh=fresh, touched=touched, stale=False)
 
 
 def missing(plan: Plan, upto: int) -> dict[int, Memory]:

@@ -144,9 +144,9 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
     """Return a profile of a collection that nothing is computed of any more."""
     if profile.computed == NOTHING:
         return Brought(profile)
-    why = Cause(How.DEFINITION)
+    why, at = Cause(How.DEFINITION), max(now, profile.computed.noted_at + 1)
     gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
-    return Brought(replace(profile, computed=NOTHING, shown={}), noted=Noted(profile.id, now, gone) if gone else None)
+    return Brought(replace(profile, computed=NOTHING, shown={}), noted=Noted(profile.id, at, gone) if gone else None)
 
 
 def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:
