@@ -18,11 +18,11 @@ from hypothesis.stateful import (
 )
 
 from mien.core.computed import ABSENT, TRUE
-from mien.core.definition import Definition, Kind
+from mien.core.definition import Definition, Kind, State
 from mien.core.message import ACCOUNTS, USERS, Identifier, Message, Submission, order_of
 from mien.core.message import Kind as MessageKind
 from mien.core.parser import show
-from mien.core.plan import parse
+from mien.core.plan import all_references, parse
 from mien.core.profile import Profile, own_identifier
 from mien.core.space import Space
 from mien.errors import IdentifierNotFound, SettingsRefused
@@ -209,6 +209,20 @@ class Machine(RuleBasedStateMachine):
         plan = self.space.policy.plans.get(collection)
         return [] if plan is None else sorted(plan.visible.values(), key=lambda d: d.number)
 
+    def exact(self, collection: str) -> list[Definition]:
+        """Return the definitions that readers see, but those that are about to be replaced for want of another.
+
+        What was removed is gone at once; what referred to it answers as before, until it has been prepared anew.
+        """
+        there = {d.key for of in (USERS, ACCOUNTS) for d in self.visible(of)}
+        defined = [record.definition for record in self.store.definitions()]
+        replaced = {d.key for d in defined if d.state is State.PREPARING}
+        return [
+            one
+            for one in self.visible(collection)
+            if one.key not in replaced or all_references(one) & KEYS.keys() <= there
+        ]
+
     def seen(self, profile: Profile, now: int) -> Mapping[str, bytes]:
         """Return the traits that readers see of somebody at an instant."""
         own = own_identifier(profile.collection, profile.id)
@@ -236,7 +250,7 @@ class Machine(RuleBasedStateMachine):
         for profile in self.everybody():
             past = self.past(profile, now)
             custom = {key: trait.value for key, trait in profile.traits.items() if trait.value}
-            for one in self.visible(profile.collection):
+            for one in self.exact(profile.collection):
                 have = past.traits.get(one.key)
                 if one.kind is Kind.AUDIENCE:
                     holds = self.belongs(one, profile, past, now)
@@ -258,7 +272,7 @@ class Machine(RuleBasedStateMachine):
     def lists_are_right(self) -> None:
         everybody = list(self.everybody())
         for collection in (USERS, ACCOUNTS):
-            for one in [d for d in self.visible(collection) if d.kind is Kind.AUDIENCE]:
+            for one in [d for d in self.exact(collection) if d.kind is Kind.AUDIENCE]:
                 members = {m.profile for m in self.store.members("acme", one.number, beyond=0, limit=10_000)}
                 assert members == {
                     p.id
