@@ -8,23 +8,20 @@ from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 from mien.core import spans
-from mien.core.assess import Edge, Subject, Supplied, assess
-from mien.core.computed import FALSE, NOTHING, TRUE, Cause, Computed, How, born, catch_up, combine, packed, shown
+from mien.core.computed import FALSE, NOTHING, catch_up, combine, packed, shown
 from mien.core.computed import note as noted
 from mien.core.condition import parts_of
-from mien.core.definition import Definition, Kind, State
-from mien.core.message import USERS, Message
+from mien.core.definition import Definition, Kind
+from mien.core.message import ACCOUNTS, USERS, Message
 from mien.core.parser import show
-from mien.core.plan import Plan, cycle_in, parse, plans
+from mien.core.plan import Plan, cycle_in, parse
 from mien.core.query import AfterParent, Comparison, Reduction, Session, Sliding
-from mien.core.traits import Traits, Write, settle
 from mien.core.traits import combine as combine_traits
-from tests import oracle
 from tests.factories import NOW
 from tests.histories import DAY, histories
 from tests.queries import conditions, scalars
+from tests.somebody import Somebody, definition, plans_of
 
-WHY = Cause(How.MESSAGE)
 MONTH = 30 * DAY
 
 
@@ -53,79 +50,20 @@ def _definitions(draw: st.DrawFn, key: str, number: int) -> Definition:
     )
 
 
-def definition(query: str, **fields: Any) -> Definition:
-    given = {"number": 1, "kind": Kind.AUDIENCE, "key": "other", "name": "", "state": State.LIVE, **fields}
-    return Definition(query=query, created_at=NOW, updated_at=NOW, **given)
+def plan_of_users(made: Sequence[Definition]) -> Plan:
+    return plans_of(made)[USERS]
 
 
-def plan_of(made: Sequence[Definition]) -> Plan:
-    number = max(d.number for d in made)
-    return plans(made, upto=number, settled=number, epoch=1)[USERS]
-
-
-def _slides(made: Definition) -> bool:
+def slides(made: Definition) -> bool:
+    """Say whether a definition has a window that slides."""
     return "within(" in made.query or "between(" in made.query
 
 
-all_plans = definitions().map(plan_of)
-plans_of_windows = (
-    definitions().filter(lambda made: any("within(" in d.query or "between(" in d.query for d in made)).map(plan_of)
+all_plans = definitions().map(plan_of_users)
+plans_of_windows = definitions().filter(lambda made: any(map(slides, made))).map(plan_of_users)
+of_accounts = st.builds(
+    lambda query: definition(show(query), key="fit", number=9, collection=ACCOUNTS), conditions(ACCOUNTS)
 )
-
-
-class Somebody:
-    """A profile that is kept up to date as messages come in, and all that ever came in."""
-
-    def __init__(self, plan: Plan, *, known: bool = True) -> None:
-        self.plan = plan
-        self.known = known
-        self.computed = born(plan)
-        self.messages: list[Message] = []
-        self.traits: Traits = {}
-
-    def take(self, message: Message) -> None:
-        """Take a message in, and evaluate what it touches."""
-        self.note(message)
-        self.computed = packed(self.at(message.received_at), self.plan)
-
-    def note(self, message: Message) -> None:
-        write = Write(message.timestamp, message.order, message.source, message.id)
-        self.messages.append(message)
-        self.traits, _ = settle(self.traits, message.traits, write, limit=1000)
-        self.computed = noted(self.computed, self.plan, message, message.traits.keys())
-
-    def at(self, now: int) -> Computed:
-        """Return what is computed at an instant, for which events are looked up where that is asked for."""
-        subject = Subject(USERS, self.computed, self.traits, self.known)
-        edges: dict[tuple[int, int], list[Message]] = {}
-        while True:
-            result = assess(subject, self.plan, now=now, cause=WHY, supplied=Supplied(edges))
-            if not result.needs.edges:
-                return result.computed
-            edges |= {(edge.memory.key, edge.span.first): self.happened(edge) for edge in result.needs.edges}
-
-    def happened(self, edge: Edge) -> list[Message]:
-        first, last, event = edge.span.first, edge.span.last, edge.memory.event
-        return [m for m in self.messages if m.event == event and first <= m.timestamp <= last]
-
-    def past(self, computed: Computed) -> oracle.Past:
-        custom = {key: trait.value for key, trait in self.traits.items() if trait.value}
-        seen = {key: value.text for key, value in shown(computed, self.plan).items()}
-        return oracle.Past(self.messages, custom | seen)
-
-    def check(self, now: int) -> None:
-        """Compare what is computed at an instant with what the whole history says."""
-        self.compare(self.at(now), now)
-
-    def compare(self, computed: Computed, now: int) -> None:
-        past, seen = self.past(computed), shown(computed, self.plan)
-        for one in self.plan.visible.values():
-            have = seen[one.key].text if one.key in seen else None
-            note(f"{one.key} at {now - NOW}: {have!r}")
-            if one.kind is Kind.AUDIENCE:
-                assert (have == TRUE) == oracle.belongs(one, parse(one), past, known=self.known, now=now)
-            else:
-                assert have == oracle.value(parse(one), past, now=now)
 
 
 def instants(plan: Plan, messages: Iterable[Message], *, after: int) -> list[int]:
@@ -216,7 +154,7 @@ def test_what_is_no_longer_kept_leaves_its_window_all_the_same(
 ) -> None:
     """Nothing says when each lost event leaves, but when the last has left nothing is inside."""
     counted = definition(f"event('Login').{window}.count()", kind=Kind.COMPUTED_TRAIT)
-    plan = plan_of([counted])
+    plan = plan_of_users([counted])
     messages = data.draw(histories(["Login"], most=20))
     somebody = Somebody(plan)
     for message in messages:
@@ -266,12 +204,35 @@ def test_a_history_noted_later_comes_to_the_same(plan: Plan, data: st.DataObject
     messages = told(data, plan)
     somebody = Somebody(plan)
     for message in messages:
-        write = Write(message.timestamp, message.order, message.source, message.id)
-        somebody.messages.append(message)
-        somebody.traits, _ = settle(somebody.traits, message.traits, write, limit=1000)
+        somebody.keep(message)
     before = data.draw(st.integers(0, len(messages)))
     somebody.computed = catch_up(NOTHING, plan, data.draw(st.permutations(messages[:before])), upto=0)
     assert somebody.computed.touched is not None
     for message in messages[before:]:
         somebody.computed = noted(somebody.computed, plan, message, message.traits.keys())
     somebody.check(messages[-1].received_at)
+
+
+@given(made=definitions(), one=of_accounts, data=st.data())
+def test_an_account_is_what_it_and_its_users_are(
+    made: list[Definition], one: Definition, data: st.DataObject
+) -> None:
+    plans = plans_of([*made, one])
+    users = [Somebody(plans[USERS]) for _ in range(data.draw(st.integers(0, 3)))]
+    account = Somebody(plans[ACCOUNTS], collection=ACCOUNTS, users=users)
+    note(f"{one.key}: {one.query}")
+    messages = data.draw(histories())
+    for message in messages:
+        who = data.draw(st.sampled_from([*users, account]))
+        who.take(message)
+        account.look_again(message.received_at)
+        account.check(message.received_at)
+    now = messages[-1].received_at
+    due = account.computed.due or now + 2 * MONTH
+    assert due > now
+    account.compare(account.computed, due - 1)
+    times = [at for plan in plans.values() for at in instants(plan, messages, after=now)]
+    for at in sorted(data.draw(st.lists(st.sampled_from(times), max_size=6))):
+        if at < due:
+            account.compare(account.computed, at)
+        account.check(at)

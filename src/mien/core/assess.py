@@ -80,7 +80,8 @@ class _Assessing:
         self._cause = cause
         self._supplied = supplied
         self._fresh = dict(subject.computed.fresh)
-        self._results = dict(subject.computed.results.items())  # faster than one by one
+        # What was computed by a definition that is no more is never due again.
+        self._results = {slot: result for slot, result in subject.computed.results.items() if slot in plan.places}
         self._passages: list[Passage] = []
         self._edges: list[Edge] = []
         self._wants_members = False

@@ -273,15 +273,11 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
                 fresh[memory.key] = after
     new = {place for place, c in enumerate(plan.definitions) if c.number > upto}
     touched = None if computed.touched is None else computed.touched | new
-    slots = plan.places.keys()
-    results = {slot: result for slot, result in computed.results.items() if slot in slots}
     return replace(
         computed,
         upto=plan.upto,
         states=kept,
         fresh=fresh,
-        results=results,
-        until=until_of(results),
         touched=touched,
         stale=False,
     )

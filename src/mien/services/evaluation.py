@@ -158,12 +158,11 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
     """Return a profile of a collection that nothing is computed of any more."""
     if profile.computed == NOTHING:
         return Brought(profile)
-    why = Cause(How.DEFINITION)
+    why, at = Cause(How.DEFINITION), max(now, profile.computed.noted_at + 1)
     gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
     if not gone:
         return Brought(replace(profile, computed=Computed(noted_at=profile.computed.noted_at)))
-    noted = Noted(profile.id, max(now, profile.computed.noted_at + 1), gone)
-    return Brought(replace(profile, computed=Computed(noted_at=noted.at), shown={}), noted=noted)
+    return Brought(replace(profile, computed=Computed(noted_at=at), shown={}), noted=Noted(profile.id, at, gone))
 
 
 def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:

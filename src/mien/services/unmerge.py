@@ -76,7 +76,7 @@ def _computed(
         epoch=plan.epoch if before is None else then.epoch,
         results=then.results,
         until=then.until,
-        noted_at=then.noted_at,
+        noted_at=max(then.noted_at, computed.noted_at),
         touched=None,
         stale=False,
     )
