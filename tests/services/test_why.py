@@ -249,25 +249,26 @@ def test_what_if_over_a_history_that_was_never_evaluated(store: SqlStore) -> Non
     assert explained(store, space, "big", suppose=[order()]).answer is True
 
 
-def test_an_account_is_in_for_its_users(store: SqlStore) -> None:
+@pytest.mark.parametrize("defined_first", [True, False])
+def test_an_account_is_in_for_its_users(store: SqlStore, defined_first: bool) -> None:
     account = Identifier(ACCOUNTS, "group_id", "g1")
-    first = defining(store, audiences={})
-    names = [user("user_id", f"u{n}") for n in range(3)]
-    take_in(store, message(names[0]), order(NOW, names[1]), order(NOW, names[2]), tenant=first)
-    take_in(store, *(message(name, account, kind="group", subject=ACCOUNTS) for name in names), tenant=first)
     bodies = {
         "some": {"query": f"ANY {ORDERS} >= 1", "collection": ACCOUNTS},
         "every": {"query": f"ALL {ORDERS} >= 1", "collection": ACCOUNTS},
     }
-    fresh = defining(store, ready=False, audiences=bodies)
-    ready = defining(store, audiences=bodies)
-    for space in (fresh, ready):
-        some, every = (explained(store, space, key, account) for key in ("some", "every"))
-        assert (some.answer, every.answer) == (True, False)
-        assert some.reason.users is not None
-        assert (some.reason.users.holding, some.reason.users.all) == (2, 3)
-        assert some.outlook.at == NOW + 7 * DAY
-        assert leaf_changes(every.turn) == [(f"ALL {ORDERS} >= 1", "hold for every user", 1)]
+    space = defining(store, audiences=bodies if defined_first else {})
+    names = [user("user_id", f"u{n}") for n in range(3)]
+    take_in(store, *(message(name, account, kind="group", subject=ACCOUNTS) for name in names), tenant=space)
+    take_in(store, order(NOW, names[1]), order(NOW, names[2]), tenant=space)
+    if not defined_first:
+        space = defining(store, ready=False, audiences=bodies)
+    some, every = (explained(store, space, key, account) for key in ("some", "every"))
+    assert (some.answer, every.answer) == (True, False)
+    assert some.reason.users is not None
+    assert (some.reason.users.holding, some.reason.users.all) == (2, 3)
+    assert some.outlook.at == NOW + 7 * DAY
+    assert leaf_changes(every.turn) == [(f"ALL {ORDERS} >= 1", "hold for every user", 1)]
+    assert leaf_changes(some.turn) == [(f"ANY {ORDERS} >= 1", "hold for none", -2)]
 
 
 def test_nobody_and_nothing_are_not_found(store: SqlStore) -> None:
