@@ -93,7 +93,9 @@ def consult(
 
     What is computed of them must be as it is at that instant. The answer does not count while there are needs.
     """
-    return _Assessing(subject, plan, now, Cause(How.TIME), supplied).consult(plan.definitions[plan.places[slot]], question)
+    return _Assessing(subject, plan, now, Cause(How.TIME), supplied).consult(
+        plan.definitions[plan.places[slot]], question
+    )
 
 
 def assess(

@@ -172,9 +172,7 @@ def _one(turns: Iterable[Turn]) -> Turn:
     chosen = [one for one in ordered if one.possible] or ordered
     if len(chosen) == 1:
         return chosen[0]
-    return Turn(
-        need="one", fewest=chosen[0].fewest, possible=chosen[0].possible, turns=tuple(_flat(chosen, "one"))
-    )
+    return Turn(need="one", fewest=chosen[0].fewest, possible=chosen[0].possible, turns=tuple(_flat(chosen, "one")))
 
 
 def _flat(turns: Iterable[Turn], need: str) -> Iterable[Turn]:

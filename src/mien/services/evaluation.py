@@ -203,9 +203,7 @@ def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int
         supplied = _supplied(store, space, plan, profile, result.needs, supplied, now)
 
 
-def ask(
-    store: Store, space: Space, profile: Profile, slot: int, question: Callable[[View], _T], *, now: int
-) -> _T:
+def ask(store: Store, space: Space, profile: Profile, slot: int, question: Callable[[View], _T], *, now: int) -> _T:
     """Return what a question comes to that looks at a profile as the definition of a slot does.
 
     The profile must have been brought to that instant.

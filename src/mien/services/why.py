@@ -36,7 +36,7 @@ _LATEST = 253_402_300_799_999_999
 class Outlook(Struct, frozen=True, kw_only=True):
     """When an answer becomes another one if nothing happens.
 
-    `at` is when, `answer` what it is then, and `because` the comparisons that are another then. Without `at` it surely
+    `at` is when, `answer` what it is then, and `because` are the comparisons that turn then. Without `at` it surely
     stays until `sure_until`, None for ever: beyond that nobody looked.
     """
 
