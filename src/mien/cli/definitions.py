@@ -139,8 +139,9 @@ def _as_json(shown: Preview, question: Question) -> dict[str, Any]:
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show how far something is while it is told: how many are done, of how many. Standard output stays clean."""
+    shown = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -96,7 +96,11 @@ def _found(reason: Reason) -> Iterator[str]:
 
 
 def _measured(found: Found) -> str:
-    made = "" if found.events is None else f" (of {found.events} event{'s'[: found.events != 1]})"
+    made = (
+        ""
+        if found.events is None or found.events == found.value
+        else f" (of {found.events} event{'s'[: found.events != 1]})"
+    )
     return f"{value(found.value)}{made}"
 
 
@@ -128,7 +132,7 @@ def _wanted(turn: Turn) -> str:
 def _by(want: Want) -> str:
     if not want.by:
         return ""
-    return f": {'more than ' if want.beyond else ''}{value(abs(want.by))} {'more' if want.by > 0 else 'less'}"
+    return f": {'over ' if want.beyond else ''}{value(abs(want.by))} {'more' if want.by > 0 else 'less'}"
 
 
 def _next(found: Why) -> str:

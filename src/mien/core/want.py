@@ -21,7 +21,7 @@ _GROWING = {Reducer.COUNT, Reducer.UNIQUE_COUNT, Reducer.MAX}
 class Want(Struct, frozen=True):
     """What has to become of the left side of a comparison: it must … (`words`).
 
-    `by` is how much more it must be, below 0 how much less, where that is a number; with `beyond` even more than that.
+    `by` is how much more it must be, below 0 how much less, where that is a number; with `beyond` by even more.
     What is not `possible` cannot come about by what happens to the profile.
     """
 

@@ -23,7 +23,7 @@ def create(
 
     def change(section: dict[str, Any]) -> None:
         if key in section and not over:
-            raise Fault("is there already; say so if this one is to take its place", key)
+            raise Fault("is there already; `--replace` puts this one in its place", key)
         section[key] = dict(body)
 
     made = _revised(store, slug, kind, change, now)

@@ -27,6 +27,9 @@ from mien.core.story import Merge, Notes, Unmerge
 from mien.core.traits import Write
 from mien.core.unmerge import Family, Split
 
+MOST_COUNTED = 10_000
+"""How far profiles that wait are counted."""
+
 CUSTOM, COMPUTED, AUDIENCE = range(3)
 """The kinds of trait: what a source set, what was computed of events, whether somebody is in an audience."""
 
@@ -200,6 +203,16 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
     done: int = 0
     total: int = 0
     began_at: int = 0
+
+
+class Backlog(NamedTuple):
+    """Profiles whose time has come: how many have to be looked at at once, and since when the others wait the longest.
+
+    Nobody counts beyond MOST_COUNTED. `since` is None when no other waits.
+    """
+
+    at_once: int
+    since: int | None
 
 
 class DefinitionRecord(NamedTuple):
@@ -403,6 +416,9 @@ class Store(Protocol):
 
     def due(self, *, now: int, limit: int) -> list[tuple[int, int]]:
         """Return when something of a profile may change, and its id, for those whose time has come: oldest first."""
+
+    def backlog(self, *, now: int) -> Backlog:
+        """Return how many profiles wait to be brought up to date, and for how long."""
 
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """Return profiles in the order of their ids, beyond one; with `computed` only if something is computed."""

@@ -3,11 +3,21 @@
 from collections.abc import Collection, Iterable
 from itertools import groupby
 
-from mien.core.computed import Noted, Passage
+from mien.core.computed import AT_ONCE, Noted, Passage
 from mien.core.identity import OWN_ID
 from mien.core.message import USERS, Identifier, Message, identifier_key
 from mien.core.profile import Profile
-from mien.store.base import ChangesRow, DefinitionRecord, Evaluation, Head, Member, Size, Stay
+from mien.store.base import (
+    MOST_COUNTED,
+    Backlog,
+    ChangesRow,
+    DefinitionRecord,
+    Evaluation,
+    Head,
+    Member,
+    Size,
+    Stay,
+)
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
 from mien.store.sql.messages import message_of
@@ -50,6 +60,13 @@ class EvaluationReads:
                 (now, limit),
             )
         ]
+
+    def backlog(self, *, now: int) -> Backlog:
+        """See Store."""
+        some = f"SELECT 1 FROM profiles WHERE due_at = {AT_ONCE} LIMIT {MOST_COUNTED}"
+        at_once: int = self.db.value(f"SELECT count(*) FROM ({some}) AS waiting")
+        since = self.db.value(f"SELECT min(due_at) FROM profiles WHERE due_at > {AT_ONCE} AND due_at <= ?", now)
+        return Backlog(at_once, since)
 
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """See Store."""
