@@ -24,36 +24,17 @@ from mien.core.wording import show
 from mien.errors import DefinitionNotFound, ProfileNotFound
 from mien.services.close_up import defined, named
 from mien.services.lookup import one
-from mien.services.preparation import advance
 from mien.services.spaces import apply, read_catalog
-from mien.services.sweep import sweep
 from mien.services.why import Why, told, why
 from mien.store.base import Store
 from mien.store.sql import SqlStore, open_store
 from tests import queries
+from tests.defining import defining, order
 from tests.factories import NOW, message, take_in, user
 
 U1 = user("user_id", "u1")
 ORDERS = "event('Order').within(7 days).count()"
 _serial = count()
-
-
-def defining(store: Store, *, now: int = NOW, ready: bool = True, **sections: Any) -> Space:
-    """Return the space `acme` with these computed traits and audiences; a text is the query of one."""
-    given = {
-        section: {key: {"query": body} if isinstance(body, str) else body for key, body in definitions.items()}
-        for section, definitions in sections.items()
-    }
-    apply(store, yaml.safe_dump({"spaces": {"acme": given}}), SECTIONS, {}, now=now)
-    while ready and advance(store, read_catalog(store).spaces, now=now):
-        sweep(store, read_catalog(store).spaces, now=now)
-    return read_catalog(store).spaces["acme"]
-
-
-def order(at: int = NOW, *identifiers: Identifier, revenue: Any = 10, **fields: Any) -> Message:
-    """Return an order."""
-    body = msgspec.json.encode({"revenue": revenue})
-    return message(*(identifiers or (U1,)), event="Order", at=at, properties=body, **fields)
 
 
 def explained(

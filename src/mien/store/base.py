@@ -206,9 +206,8 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Backlog(NamedTuple):
-    """Profiles whose time has come: how many have to be looked at at once, and since when the others wait the longest.
-
-    Nobody counts beyond MOST_COUNTED. `since` is None when no other waits.
+    """Profiles whose time has come: how many have to be looked at at once, up to MOST_COUNTED, and since when the one
+    of the others waits that waits longest; None when none does.
     """
 
     at_once: int
