@@ -113,7 +113,7 @@ def test_one_definition_is_made_and_removed_beside_others(store: SqlStore) -> No
     assert create(store, "acme", Kind.AUDIENCE, "new", {"query": made.query}, now=NOW + 1, over=True) is None
     with pytest.raises(SettingsRefused, match=r"audiences\.new: is there already"):
         create(store, "acme", Kind.AUDIENCE, "new", {"query": RECENT}, now=NOW)
-    with pytest.raises(SettingsRefused, match=r"audiences\.bad\.query: line 1, column 1"):
+    with pytest.raises(SettingsRefused, match=r"audiences\.bad\.query: line 1, column 2"):
         create(store, "acme", Kind.AUDIENCE, "bad", {"query": "5"}, now=NOW)
     with pytest.raises(SettingsRefused, match="refers to itself"):
         create(store, "acme", Kind.AUDIENCE, "me", {"query": "trait('me') = true"}, now=NOW)

@@ -202,6 +202,7 @@ def define(
 def undefine(space: str, kind: Kind, key: str, *, store: str | None) -> None:
     """Remove a definition, and say what refers to it."""
     with opened(store) as found:
+        key = named(defined(found, space_named(found, space)), kind, key).key
         referring = remove(found, space, kind, key, now=clock.now())
     console.print(f"{key} is removed.")
     if referring:
