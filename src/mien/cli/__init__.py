@@ -16,6 +16,7 @@ from mien.cli import (
     doctor,
     evaluate,
     forget,
+    import_,
     migrate,
     profile,
     serve,
@@ -35,6 +36,7 @@ app.command("apply")(apply.apply)
 app.command("export")(apply.export)
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
+app.command("import")(import_.import_)
 app.add_typer(profile.app, name="profile")
 app.add_typer(audience.app, name="audience")
 app.add_typer(trait.app, name="trait")

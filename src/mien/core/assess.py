@@ -122,6 +122,7 @@ class _Assessing:
         self._wants_members = False
         self._recalled: dict[int, list[Recalled]] = {}
         self._asking: Compiled = plan.definitions[0]
+        self._changed = False
 
     def run(self) -> Assessment:
         plan, upto = self._plan, max(self._computed.upto, self._plan.settled)
@@ -140,7 +141,7 @@ class _Assessing:
                         heapq.heappush(heap, place)
         computed = replace(
             self._computed,
-            results=self._results,
+            results=self._results if self._changed else self._computed.results,
             fresh=self._fresh,
             touched=frozenset(),
             stale=stale,
@@ -182,6 +183,7 @@ class _Assessing:
         return True
 
     def _put(self, slot: int, result: Result) -> None:
+        self._changed = True
         if result.text == ABSENT and result.due == NEVER:
             self._results.pop(slot, None)
         else:

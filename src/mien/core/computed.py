@@ -182,6 +182,14 @@ def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> An
     return state
 
 
+def is_current(computed: Computed, plan: Plan, *, now: int) -> bool:
+    """Say whether nothing has to be evaluated at an instant, and readers see what they are to see."""
+    due = computed.due
+    return (
+        computed.touched == frozenset() and computed.epoch == plan.epoch and (due is None or not AT_ONCE < due <= now)
+    )
+
+
 def packed(computed: Computed, plan: Plan) -> Computed:
     """Return what is computed as it is stored: every memory that changed is written."""
     if not computed.fresh:
@@ -202,11 +210,12 @@ def combine(ours: Computed, theirs: Computed, plan: Plan, *, now: int) -> Comput
     fresh: dict[int, Any] = {}
     for key, touch in plan.memories.items():
         one, other = (state_of(computed, computed.fresh, touch.memory) for computed in (ours, theirs))
-        if touch.since <= upto and (one is not None or other is not None):
-            both = (
-                touch.memory.combine(one, other, now=now) if one is not None and other is not None else one or other
-            )
-            fresh[key] = both
+        if touch.since > upto or (one is None and other is None):
+            continue
+        if one is None or other is None:
+            fresh[key] = other if one is None else one
+        else:
+            fresh[key] = touch.memory.combine(one, other, now=now)
     return Computed(
         upto=upto,
         epoch=ours.epoch,

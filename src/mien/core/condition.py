@@ -256,10 +256,12 @@ def _after(occurrence: Occurrence, parent: Occurrence | None, window: AfterParen
 
 
 def span_of(reduction: Reduction, occurrence: Occurrence, tallying: Tallier) -> Span[Any] | None:
-    """Return one event as a span; None when there is nothing in it to reduce."""
+    """Return one event as a span; None when there is nothing in it to reduce, unless a session goes on by it."""
     value = None if reduction.of is None else occurrence.value(reduction.of)
     tally = tallying.of(value, occurrence.at, occurrence.order)
-    return None if tally is None else Span(occurrence.at, occurrence.at, 1, tally)
+    if tally is None and not isinstance(reduction.stream.window, Session):
+        return None
+    return Span(occurrence.at, occurrence.at, 1, tally)
 
 
 def takes(stream: Stream, occurrence: Occurrence, view: View) -> bool:

@@ -5,7 +5,7 @@ from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 from mien.core import values
-from mien.core.query import Reducer, Reduction
+from mien.core.query import Reducer, Reduction, Session
 
 MOST_DISTINCT = 10_000
 """How many different values a tally keeps (reference, Segment: 4.1): beyond it new ones are not kept."""
@@ -27,8 +27,20 @@ class Tallier(NamedTuple):
 
 
 def tallier(reduction: Reduction) -> Tallier:
-    """Return how a reduction tallies."""
-    return _TALLIERS[reduction.reducer](reduction)
+    """Return how a reduction tallies. In a session, which goes on by events of no use too, None is their tally."""
+    own = _TALLIERS[reduction.reducer](reduction)
+    if not isinstance(reduction.stream.window, Session):
+        return own
+    return own._replace(plus=_plus_none(own.plus), form=own.form | None)
+
+
+def _plus_none(plus: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def add(a: Any, b: Any) -> Any:
+        if a is None or b is None:
+            return b if a is None else a
+        return plus(a, b)
+
+    return add
 
 
 def _itself(tally: Any) -> Any:
@@ -95,11 +107,12 @@ def _most_frequent(tally: dict[str, int], least: int) -> Any:
     most = max(tally.values())
     if most < least:
         return None
-    return min((_read(text) for text, times in tally.items() if times == most), key=values.text)
+    return _read(_by_text(text for text, times in tally.items() if times == most)[0])
 
 
-def _by_text(tally: dict[str, int]) -> list[str]:
-    return sorted(tally, key=lambda text: (values.text(_read(text)), text))
+def _by_text(written: Iterable[str]) -> list[str]:
+    """Return JSON texts in the order of the texts of their values, whatever order they came in."""
+    return sorted(written, key=lambda text: (values.text(_read(text)), text))
 
 
 def _moment(value: Any, at: int, order: int) -> tuple[int, int, str] | None:

@@ -45,20 +45,22 @@ def _written(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() and abs(value) < 10**21 else float(value)
     if isinstance(value, list | tuple):
         return [_written(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _written(item) for key, item in value.items()}
     return value
 
 
 def walk(value: Any, path: Path) -> Any:
     """Return what lies at a path, None when nothing does.
 
-    A step into a list is a step into each of its items, and gathers what is found in a list; `$` is that step by
-    itself, as Segment writes it.
+    A step into a list is a step into each of its items, and gathers what is found in a list, None when that is
+    nothing; `$` is that step by itself, as Segment writes it.
     """
     for place, key in enumerate(path):
         if isinstance(value, list):
             rest = path[place + 1 :] if key == "$" else path[place:]
             found = [walk(item, rest) for item in value]
-            return [one for item in found for one in (item if isinstance(item, list) else [item]) if one is not None]
+            return [one for item in found for one in items(item)] or None
         if not isinstance(value, dict):
             return None
         value = value.get(key)

@@ -21,6 +21,7 @@ from mien.core.computed import (
     catch_up,
     changes,
     dated,
+    is_current,
     missing,
     packed,
     shown,
@@ -124,16 +125,18 @@ def bring(
     plan = space.policy.plans.get(profile.collection)
     if plan is None:
         return _without_definitions(profile, now)
-    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
+    if not whole and not members and is_current(profile.computed, plan, now=now):
+        return Brought(replace(profile, computed=packed(profile.computed, plan)))
     computed = _caught_up(store, space, plan, profile) if whole else profile.computed
     if whole or members:
         touched = None if computed.touched is None else computed.touched | plan.of_members
         computed = replace(computed, touched=touched)
     computed, passages = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
     for_account = _of_account(computed) != _of_account(profile.computed)
-    if computed.results == profile.computed.results and computed.epoch == plan.epoch:
+    if computed.results is profile.computed.results and computed.epoch == plan.epoch:
         return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
     noted = None
+    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
     changed = changes(seen, computed, plan, at=now, cause=cause)
     if changed:
         noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
@@ -148,7 +151,10 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
         return Brought(profile)
     why = Cause(How.DEFINITION)
     gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
-    return Brought(replace(profile, computed=NOTHING, shown={}), noted=Noted(profile.id, now, gone) if gone else None)
+    if not gone:
+        return Brought(replace(profile, computed=Computed(noted_at=profile.computed.noted_at)))
+    noted = Noted(profile.id, max(now, profile.computed.noted_at + 1), gone)
+    return Brought(replace(profile, computed=Computed(noted_at=noted.at), shown={}), noted=noted)
 
 
 def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:
