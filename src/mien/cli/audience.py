@@ -9,11 +9,10 @@ from rich.table import Table
 from mien import clock
 from mien.cli import definitions as common
 from mien.cli.causes import caused, who
-from mien.cli.common import StoreOption, console, opened, space_named
+from mien.cli.common import CollectionOption, StoreOption, console, opened, space_named
 from mien.cli.definitions import (
     AsJson,
     At,
-    Collection,
     Examples,
     Named,
     Query,
@@ -86,7 +85,7 @@ def why(
 def preview(
     space: SpaceName,
     query: Query,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Count people who are not known, too.")] = False,
     examples: Examples = 10,
     sample_size: SampleSize = None,
@@ -102,7 +101,7 @@ def preview(
 def history(
     space: SpaceName,
     identifier: Named,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
     store: StoreOption = None,
 ) -> None:
@@ -145,7 +144,7 @@ def create(  # noqa: PLR0913, PLR0917 (each is an option)
     query: Annotated[str, typer.Option(help="The condition; see docs/reference/definitions.md.")],
     key: Annotated[str | None, typer.Option(help="A key of your own.")] = None,
     number: Annotated[int | None, typer.Option("--id", min=1, help="A numeric id of your own.")] = None,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     attribute: Annotated[
         list[str] | None,

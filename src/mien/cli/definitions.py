@@ -31,7 +31,6 @@ from mien.web.times import read_time
 SpaceName = Annotated[str, typer.Argument(help="The name of the space.")]
 Query = Annotated[str, typer.Argument(help="The query; see docs/reference/definitions.md.")]
 Named = Annotated[str, typer.Argument(metavar="ID", help="type:value, such as user_id:1234; or a use_… id.")]
-Collection = Annotated[str, typer.Option(help="users, accounts, or another collection.")]
 WhatIf = Annotated[
     Path | None,
     typer.Option(

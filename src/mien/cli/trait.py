@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from mien.cli import definitions as common
-from mien.cli.common import StoreOption
+from mien.cli.common import CollectionOption, StoreOption
 from mien.cli.definitions import (
     AsJson,
     At,
-    Collection,
     Examples,
     Named,
     Query,
@@ -51,7 +50,7 @@ def why(
 def preview(
     space: SpaceName,
     query: Query,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     examples: Examples = 10,
     sample_size: SampleSize = None,
     as_json: AsJson = False,
@@ -68,7 +67,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What people call it; its key is made of that.")],
     query: Annotated[str, typer.Option(help="The value; see docs/reference/definitions.md.")],
     key: Annotated[str | None, typer.Option(help="A key of your own.")] = None,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     replace: Replace = False,
     store: StoreOption = None,

@@ -26,9 +26,6 @@ from mien.core.story import Merge, Notes, Unmerge
 from mien.core.unmerge import Family, Split
 from mien.store.sheet import TraitSheet
 
-MOST_COUNTED = 10_000
-"""How far profiles that wait are counted."""
-
 
 class Head(NamedTuple):
     """What a profile is, without its parts. `members` are the ids of the profiles it absorbed."""
@@ -140,7 +137,7 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Backlog(NamedTuple):
-    """Profiles whose time has come: how many have to be looked at at once, up to MOST_COUNTED, and since when the one
+    """Profiles whose time has come: how many have to be looked at at once, up to 10,000, and since when the one
     of the others waits that waits longest; None when none does.
     """
 

@@ -8,7 +8,6 @@ from mien.core.identity import OWN_ID
 from mien.core.message import USERS, Identifier, Message, identifier_key
 from mien.core.profile import Profile
 from mien.store.base import (
-    MOST_COUNTED,
     Backlog,
     ChangesRow,
     DefinitionRecord,
@@ -25,6 +24,7 @@ from mien.store.sql.profiles import COLUMNS
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
 _DAY = 86_400_000_000
+_MOST_WAITING = 10_000
 
 
 class EvaluationReads:
@@ -63,7 +63,7 @@ class EvaluationReads:
 
     def backlog(self, *, now: int) -> Backlog:
         """See Store."""
-        some = f"SELECT 1 FROM profiles WHERE due_at = {AT_ONCE} LIMIT {MOST_COUNTED}"
+        some = f"SELECT 1 FROM profiles WHERE due_at = {AT_ONCE} LIMIT {_MOST_WAITING}"
         at_once: int = self.db.value(f"SELECT count(*) FROM ({some}) AS waiting")
         since = self.db.value(f"SELECT min(due_at) FROM profiles WHERE due_at > {AT_ONCE} AND due_at <= ?", now)
         return Backlog(at_once, since)
