@@ -104,8 +104,12 @@ def _supposed(aside: Aside, close: CloseUp, profile: Profile, messages: Sequence
         write = Write(message.timestamp, message.order, message.source, message.id)
         traits, _ = settle(profile.traits, message.traits, write, limit=close.space.policy.max_traits)
         profile = replace(profile, traits=traits)
-    cause = Cause(How.MESSAGE, messages[-1].id)
-    return bring(aside.store, close.space, profile, now=now, cause=cause).profile
+    return _brought(aside, close, profile, now, Cause(How.MESSAGE, messages[-1].id))
+
+
+def _brought(aside: Aside, close: CloseUp, profile: Profile, now: int, cause: Cause) -> Profile:
+    stale = profile.computed.stale
+    return bring(aside.store, close.space, profile, now=now, cause=cause, members=stale).profile
 
 
 class _Explaining:
@@ -174,7 +178,7 @@ class _Explaining:
             if due > self._now + HORIZON:
                 break
             at = due
-            profile = bring(self._aside.store, self._close.space, profile, now=at, cause=Cause(How.TIME)).profile
+            profile = _brought(self._aside, self._close, profile, at, Cause(How.TIME))
             then = self._answer(profile)
             if then != answer:
                 return Outlook(at=at, answer=then, because=_others(reason, self._reason(profile, at)))
