@@ -127,18 +127,19 @@ class Aside:
         """See Store."""
         return {own: self.brought(profile) for own, profile in self._store.profiles(profiles).items()}
 
-    def brought(self, profile: Profile, *, members: bool = False) -> Profile:
-        """Return a profile with what the close-up computes of it."""
+    def brought(self, profile: Profile) -> Profile:
+        """Return a profile with what the close-up computes of it; for nothing else it has to be looked at whole."""
         how = How.DEFINITION if self._close.anew else How.TIME
-        return bring(
+        brought = bring(
             self.store,
             self._close.space,
             self._close.of(profile),
             now=self._now,
             cause=Cause(how),
             whole=self._close.anew,
-            members=members,
+            members=profile.computed.stale,
         ).profile
+        return replace(brought, computed=replace(brought.computed, stale=False))
 
     @property
     def store(self) -> Store:

@@ -88,7 +88,7 @@ def why(
         raise ProfileNotFound
     close = close_up(store, space, definition)
     aside = Aside(store, close, now=now)
-    profile = aside.brought(stored, members=stored.computed.stale)
+    profile = aside.brought(stored)
     if suppose:
         aside.suppose(stored.id, suppose)
         profile = _supposed(aside, close, profile, suppose, now)
@@ -108,8 +108,7 @@ def _supposed(aside: Aside, close: CloseUp, profile: Profile, messages: Sequence
 
 
 def _brought(aside: Aside, close: CloseUp, profile: Profile, now: int, cause: Cause) -> Profile:
-    stale = profile.computed.stale
-    return bring(aside.store, close.space, profile, now=now, cause=cause, members=stale).profile
+    return bring(aside.store, close.space, profile, now=now, cause=cause).profile
 
 
 class _Explaining:
