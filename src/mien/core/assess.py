@@ -1,14 +1,14 @@
 """The evaluation of a profile: what of the definitions holds at an instant, and what it comes to."""
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from mien.core import values
-from mien.core.computed import ABSENT, FALSE, TRUE, Cause, Computed, How, Passage, Result, state_of
+from mien.core.computed import ABSENT, FALSE, TRUE, Cause, Computed, How, Passage, Result, state_of, until_of
 from mien.core.condition import Measured, Occurrence, View, Weighed, measure, nothing, one_by_one, weigh
 from mien.core.definition import Definition
 from mien.core.memory import Happened, Recalled, Tallies
@@ -46,10 +46,14 @@ NOTHING_SUPPLIED = Supplied()
 
 
 class Assessment(NamedTuple):
-    """What came of evaluating a profile; nothing of it counts while there are needs."""
+    """What came of evaluating a profile; nothing of it counts while there are needs.
+
+    `slots` are those whose value became another.
+    """
 
     computed: Computed
     passages: Sequence[Passage]
+    slots: Collection[int]
     needs: Needs
 
 
@@ -123,6 +127,7 @@ class _Assessing:
         self._recalled: dict[int, list[Recalled]] = {}
         self._asking: Compiled = plan.definitions[0]
         self._changed = False
+        self._slots: list[int] = []
 
     def run(self) -> Assessment:
         plan, upto = self._plan, max(self._computed.upto, self._plan.settled)
@@ -142,11 +147,12 @@ class _Assessing:
         computed = replace(
             self._computed,
             results=self._results if self._changed else self._computed.results,
+            until=until_of(self._results),
             fresh=self._fresh,
             touched=frozenset(),
             stale=stale,
         )
-        return Assessment(computed, self._passages, Needs(self._edges, self._wants_members))
+        return Assessment(computed, self._passages, self._slots, Needs(self._edges, self._wants_members))
 
     def consult(self, compiled: Compiled, question: Callable[[View], _T]) -> tuple[_T, Needs]:
         self._asking = compiled
@@ -174,6 +180,7 @@ class _Assessing:
             elif have is None and due != NEVER:
                 self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause))
             return False
+        self._slots.append(compiled.slot)
         at, cause = self._now, self._cause
         if cause.how is How.DEFINITION:
             at, cause = self._as_before(compiled, text) or (at, cause)

@@ -18,13 +18,17 @@ from mien.core.computed import (
     How,
     Noted,
     Passage,
+    Patched,
+    Shown,
     catch_up,
     changes,
     dated,
     is_current,
     missing,
     packed,
+    patches,
     shown,
+    until_of,
 )
 from mien.core.condition import View, Weighed
 from mien.core.fold import Outcome
@@ -131,18 +135,27 @@ def bring(
     if whole or members:
         touched = None if computed.touched is None else computed.touched | plan.of_members
         computed = replace(computed, touched=touched)
-    computed, passages = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
-    for_account = _of_account(computed) != _of_account(profile.computed)
-    if computed.results is profile.computed.results and computed.epoch == plan.epoch:
+    computed, passages, slots = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
+    before = profile.computed.results
+    for_account = any(slot < 0 for slot in slots) or (
+        plan.asked and _of_account(computed) != _of_account(profile.computed)
+    )
+    if computed.results is before and computed.epoch == plan.epoch:
         return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
+    if computed.epoch == plan.epoch and not whole:
+        changed = patches(before, computed.results, slots, plan, at=now, cause=cause)
+        seen: Mapping[str, Shown] = Patched(
+            profile.shown, {c.key: Shown(c.now, c.kind) if c.now != ABSENT else None for c in changed}
+        )
+    else:
+        changed = changes(profile.shown, computed, plan, at=now, cause=cause)
+        seen = shown(computed, plan)
     noted = None
-    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
-    changed = changes(seen, computed, plan, at=now, cause=cause)
     if changed:
         noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
         computed = replace(computed, noted_at=noted.at)
     computed = replace(packed(computed, plan), epoch=plan.epoch)
-    return Brought(replace(profile, computed=computed, shown=shown(computed, plan)), passages, noted, for_account)
+    return Brought(replace(profile, computed=computed, shown=seen), passages, noted, for_account)
 
 
 def _without_definitions(profile: Profile, now: int) -> Brought:
@@ -166,7 +179,7 @@ def _caught_up(store: Store, space: Space, plan: Plan, profile: Profile) -> Comp
     computed = profile.computed
     upto = max(computed.upto, plan.settled)
     if upto >= plan.upto:
-        return replace(computed, stale=False)
+        return replace(computed, stale=False, until=until_of(computed.results))
     return catch_up(computed, plan, history(store, space, plan, profile, upto=upto), upto=upto)
 
 
@@ -180,10 +193,14 @@ def history(store: Store, space: Space, plan: Plan, profile: Profile, *, upto: i
 
 def _through_time(
     store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause
-) -> tuple[Computed, tuple[tuple[int, Passage], ...]]:
-    """Evaluate a profile at each instant at which something was due, and at last at `now`."""
+) -> tuple[Computed, tuple[tuple[int, Passage], ...], set[int]]:
+    """Evaluate a profile at each instant at which something was due, and at last at `now`.
+
+    Return the slots whose values became others, too.
+    """
     computed = profile.computed
     passages: list[tuple[int, Passage]] = []
+    slots: set[int] = set()
     # With something new in it a profile is not what it was at instants that have passed.
     steps = STEPS if computed.touched == frozenset() else 0
     while True:
@@ -193,9 +210,10 @@ def _through_time(
         why = Cause(How.TIME) if computed.touched == frozenset() else cause
         result = _assessed(store, space, plan, replace(profile, computed=computed), at, why)
         passages += [(profile.id, passage) for passage in result.passages]
+        slots.update(result.slots)
         computed = result.computed
         if at == now:
-            return computed, tuple(passages)
+            return computed, tuple(passages), slots
 
 
 def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause) -> Assessment:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mien.core import values
 from mien.core.assess import Bar, Subject, bar
-from mien.core.computed import ABSENT, TRUE, Cause, How, note
+from mien.core.computed import ABSENT, TRUE, Cause, How, note, until_of
 from mien.core.definition import Definition, Kind, State
 from mien.core.fold import Entry
 from mien.core.message import Identifier, Message, order_of
@@ -170,7 +170,7 @@ class _Explaining:
     def _outlook(self, profile: Profile, reason: Reason) -> Outlook:
         """Look at each instant at which something may change until the answer does."""
         answer = self._answer(profile)
-        due = _due(profile)
+        due = until_of(profile.computed.results)
         for _ in range(STEPS):
             if due == NEVER:
                 return Outlook()
@@ -181,13 +181,8 @@ class _Explaining:
             then = self._answer(profile)
             if then != answer:
                 return Outlook(at=at, answer=then, because=_others(reason, self._reason(profile, at)))
-            due = _due(profile)
+            due = until_of(profile.computed.results)
         return Outlook(sure_until=due)
-
-
-def _due(profile: Profile) -> int:
-    """Return until when what is computed may be relied on."""
-    return min((result.due for result in profile.computed.results.values()), default=NEVER)
 
 
 def _others(reason: Reason, then: Reason) -> tuple[Reason, ...]:

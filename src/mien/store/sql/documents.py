@@ -6,7 +6,8 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
+from typing import Any, TypeVar
 
 from msgspec import Raw, Struct, msgpack
 
@@ -17,11 +18,15 @@ from mien.core.deletion import Deletion
 from mien.core.identity import Held, Refusal
 from mien.core.message import Discard, Identifier, Kind
 from mien.core.profile import Profile, Stamp
+from mien.core.spans import NEVER
 from mien.core.story import Merge, Note, Unmerge
 from mien.store.base import Evaluation
 from mien.store.sql.sheets import KeptShown, KeptTraits, write_traits
 
+_T = TypeVar("_T")
+
 encode = msgpack.Encoder().encode
+EMPTY = encode({})
 
 
 def message_key(space: str, message: str) -> bytes:
@@ -52,8 +57,8 @@ class ComputedDocument(Struct, array_like=True):
     upto: int
     epoch: int
     noted_at: int
-    states: dict[int, Raw]
-    results: dict[int, Result]
+    states: Raw
+    results: Raw
 
 
 class MessageDocument(Struct, array_like=True):
@@ -95,6 +100,8 @@ read_cause = msgpack.Decoder(Cause).decode
 read_changes = msgpack.Decoder(list[Change]).decode
 read_definition = msgpack.Decoder(Definition).decode
 read_evaluation = msgpack.Decoder(Evaluation).decode
+_read_states = msgpack.Decoder(dict[int, Raw]).decode
+_read_results = msgpack.Decoder(dict[int, Result]).decode
 _read_computed = msgpack.Decoder(ComputedDocument).decode
 _read_profile = msgpack.Decoder(ProfileDocument).decode
 _read_identifiers = msgpack.Decoder(list[tuple[str, str, Held]]).decode
@@ -168,7 +175,15 @@ def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their orde
 def read_computed(document: bytes, due_at: int | None) -> Computed:
     """Return what is computed of a profile, which is due at a time."""
     d = _read_computed(document)
-    return Computed(d.upto, d.epoch, d.noted_at, d.states, d.results, stale=due_at == AT_ONCE)
+    return Computed(
+        d.upto,
+        d.epoch,
+        d.noted_at,
+        states=Kept(d.states, _read_states),
+        results=Kept(d.results, _read_results),
+        until=NEVER if due_at is None else due_at,
+        stale=due_at == AT_ONCE,
+    )
 
 
 def write_computed(computed: Computed) -> bytes | None:
@@ -177,9 +192,43 @@ def write_computed(computed: Computed) -> bytes | None:
         return None
     return encode(
         ComputedDocument(
-            computed.upto, computed.epoch, computed.noted_at, dict(computed.states), dict(computed.results)
+            computed.upto, computed.epoch, computed.noted_at, _written(computed.states), _written(computed.results)
         )
     )
+
+
+def _written(values: Mapping[int, Any]) -> Raw:
+    return values.written if isinstance(values, Kept) else Raw(encode(values))
+
+
+class Kept(Mapping[int, _T]):
+    """Values by a number as they stand in a document, understood only when somebody looks."""
+
+    def __init__(self, written: Raw, read: Callable[[Raw], dict[int, _T]]) -> None:
+        self.written = written
+        self._read = read
+        self._values: dict[int, _T] | None = None
+
+    def _whole(self) -> dict[int, _T]:
+        if self._values is None:
+            self._values = self._read(self.written)
+        return self._values
+
+    def __getitem__(self, number: int) -> _T:
+        return self._whole()[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def __bool__(self) -> bool:
+        return bytes(self.written) != EMPTY
+
+    def items(self) -> ItemsView[int, _T]:
+        """Return numbers and values, faster than one by one."""
+        return self._whole().items()
 
 
 def read_identifiers(document: bytes) -> dict[tuple[str, str], Held]:

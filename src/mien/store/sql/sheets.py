@@ -7,13 +7,14 @@ understood.
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, compress, repeat
 
 from msgspec import Struct, json, msgpack
 
-from mien.core.computed import Shown
+from mien.core.computed import Patched, Shown
 from mien.core.definition import Kind
 from mien.core.traits import REMOVED, Trait, Traits, Write
 from mien.store.sheet import AUDIENCE, COMPUTED, CUSTOM, TraitSheet, read_members
@@ -124,7 +125,10 @@ def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> byte
     if isinstance(traits, KeptTraits):
         if isinstance(shown, KeptShown):
             return traits.document
-        return _with_shown(traits.document, shown, epoch)
+        d = _read(traits.document)
+        if isinstance(shown, Patched) and isinstance(shown.before, KeptShown):
+            return _encode(_patched(d, shown.patches, epoch))
+        return _encode(_document(_custom(d), d.writes, d.removed, dict(shown.items()), epoch))
     places: dict[Write, int] = {}
     removed: dict[str, int] = {}
     custom: dict[str, tuple[bytes, int]] = {}
@@ -134,48 +138,50 @@ def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> byte
             removed[key] = place
         else:
             custom[key] = (value, place)
-    return _encode(_document(custom, list(places), removed, shown, epoch))
+    return _encode(_document(custom, list(places), removed, dict(shown.items()), epoch))
 
 
-def _with_shown(document: bytes, shown: Mapping[str, Shown], epoch: int) -> bytes:
-    """Return the document of the same traits, with other computed ones."""
-    d = _read(document)
-    d.epoch = epoch
-    if _replace(d, shown):
-        return _encode(d)
+def _custom(d: _Document) -> dict[str, tuple[bytes, int]]:
+    """Return the custom traits: the text of each, and the place of its write."""
     kinds = d.kinds or bytes(len(d.places))
-    custom: dict[str, tuple[bytes, int]] = {
-        key: (text, place)
-        for (key, text), place, kind in zip(read_members(d.text).items(), d.places, kinds, strict=True)
-        if kind == CUSTOM
-    }
-    custom.update(d.shadowed)
-    return _encode(_document(custom, d.writes, d.removed, shown, epoch))
+    members = zip(read_members(d.text).items(), d.places, kinds, strict=True)
+    return {key: (text, place) for (key, text), place, kind in members if kind == CUSTOM} | d.shadowed
 
 
-def _replace(d: _Document, shown: Mapping[str, Shown]) -> bool:
-    """Put other values in the place of those of the same keys; say whether the keys are the same."""
-    computed = [place for place, kind in enumerate(d.kinds) if kind != CUSTOM]
-    if len(computed) != len(shown):
-        return False
-    ends = _numbers(d.ends)
-    parts: list[bytes] = []
-    moved: list[int] = []
-    after = position = grown = 0
-    for place, (key, (text, kind)) in zip(computed, sorted(shown.items()), strict=True):
-        start = ends[place - 1] + 1 if place else 0
-        member = _prefix(key) + text
-        if d.kinds[place] != _BYTES[kind] or not d.text.startswith(_prefix(key), start):
-            return False
-        parts += (d.text[position:start], member)
-        moved += [end + grown for end in ends[after:place]]
-        grown += len(member) - (ends[place] - start)
-        moved.append(ends[place] + grown)
-        position, after = ends[place], place + 1
-    moved += [end + grown for end in ends[after:]]
-    d.text = b"".join([*parts, d.text[position:]])
-    d.ends = _bytes(moved)
-    return True
+def _patched(d: _Document, patches: Mapping[str, Shown | None], epoch: int) -> _Document:
+    """Return the document with a few computed values put in, replaced, or taken out; all else is only copied."""
+    keys, kinds, places = list(read_members(d.text)), bytearray(d.kinds or bytes(len(d.places))), d.places
+    text, ends, start = d.text, _numbers(d.ends), 0
+    members = []
+    for end in ends:
+        members.append(text[start:end])
+        start = end + 1
+    for key, shown in patches.items():
+        at = bisect_left(keys, key)
+        if at == len(keys) or keys[at] != key:
+            keys.insert(at, key)
+            members.insert(at, b"")
+            places.insert(at, -1)
+            kinds.insert(at, COMPUTED)
+        elif kinds[at] == CUSTOM:
+            d.shadowed[key] = (members[at][len(_prefix(key)) :], places[at])
+        if shown is not None:
+            members[at], places[at], kinds[at] = _prefix(key) + shown.text, -1, _BYTES[shown.kind]
+        elif key in d.shadowed:
+            value, place = d.shadowed.pop(key)
+            members[at], places[at], kinds[at] = _prefix(key) + value, place, CUSTOM
+        else:
+            del keys[at], members[at], places[at], kinds[at]
+    return _Document(
+        text=b",".join(members),
+        ends=_ends(members),
+        places=places,
+        writes=d.writes,
+        removed=d.removed,
+        kinds=bytes(kinds) if any(kinds) else b"",
+        shadowed=d.shadowed,
+        epoch=epoch,
+    )
 
 
 def _document(
@@ -190,11 +196,10 @@ def _document(
     rows |= {key: (text, -1, _BYTES[kind]) for key, (text, kind) in shown.items()}
     keys = sorted(rows)
     members = [b"%b%b" % (_prefix(key), rows[key][0]) for key in keys]
-    ends = [end - 1 for end in accumulate([len(member) + 1 for member in members])]
     shadowed = {key: (bytes(custom[key][0]), custom[key][1]) for key in custom.keys() & shown.keys()}
     return _Document(
         text=b",".join(members),
-        ends=_bytes(ends),
+        ends=_ends(members),
         places=[rows[key][1] for key in keys],
         writes=writes,
         removed=removed,
@@ -210,16 +215,16 @@ def _prefix(key: str) -> bytes:
     return _encode_json(key) + b":"
 
 
-def _bytes(numbers: Sequence[int]) -> bytes:
-    """Return numbers, four bytes each, the lowest first."""
-    written = array("I", numbers)
+def _ends(members: Sequence[bytes]) -> bytes:
+    """Return where each member ends in the text of all, four bytes each, the lowest first."""
+    ends = array("I", [end - 1 for end in accumulate([len(member) + 1 for member in members])])
     if sys.byteorder == "big":
-        written.byteswap()
-    return written.tobytes()
+        ends.byteswap()
+    return ends.tobytes()
 
 
 def _numbers(written: bytes) -> Sequence[int]:
-    """Return the numbers that `_bytes` wrote."""
+    """Return the numbers that `_ends` wrote."""
     numbers = array("I", written)
     if sys.byteorder == "big":
         numbers.byteswap()
