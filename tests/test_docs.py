@@ -100,7 +100,9 @@ def test_every_word_of_the_query_language_is_described() -> None:
         assert f".{word}(" in text, word
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "reference/spaces.md", "howto/personalise-in-the-browser.md"])
+@pytest.mark.parametrize(
+    "page", ["tutorial.md", "reference/spaces.md", "howto/personalise-in-the-browser.md", "howto/audiences.md"]
+)
 def test_the_files_of_spaces_in_the_docs_apply(page: str) -> None:
     text = (DOCS / page).read_text("utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)

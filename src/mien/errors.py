@@ -46,6 +46,10 @@ class ProfileNotFound(NotFound):
     """No profile answers to this identifier."""
 
 
+class DefinitionNotFound(NotFound):
+    """No computed trait and no audience has this key."""
+
+
 class NotMerged(NotFound):
     """This profile was not absorbed by another."""
 

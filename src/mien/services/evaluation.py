@@ -1,11 +1,11 @@
 """Bring what is computed of profiles up to date: core decides, and asks for what it has to know."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from mien.core.assess import NOTHING_SUPPLIED, Assessment, Needs, Subject, Supplied, assess
+from mien.core.assess import NOTHING_SUPPLIED, Assessment, Needs, Subject, Supplied, assess, consult
 from mien.core.computed import (
     ABSENT,
     AT_ONCE,
@@ -30,7 +30,7 @@ from mien.core.computed import (
     shown,
     until_of,
 )
-from mien.core.condition import Weighed
+from mien.core.condition import View, Weighed
 from mien.core.fold import Outcome
 from mien.core.message import ACCOUNTS, USERS, Message
 from mien.core.plan import Plan
@@ -38,6 +38,8 @@ from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.core.spans import NEVER
 from mien.store.base import Head, Store
+
+_T = TypeVar("_T")
 
 
 class Brought(NamedTuple):
@@ -220,6 +222,21 @@ def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int
         if not result.needs.edges and not result.needs.members:
             return result
         supplied = _supplied(store, space, plan, profile, result.needs, supplied, now)
+
+
+def ask(store: Store, space: Space, profile: Profile, slot: int, question: Callable[[View], _T], *, now: int) -> _T:
+    """Return what a question comes to that looks at a profile as the definition of a slot does.
+
+    The profile must have been brought to that instant.
+    """
+    plan = space.policy.plans[profile.collection]
+    subject = Subject(profile.collection, profile.computed, profile.traits, profile.known)
+    supplied = NOTHING_SUPPLIED
+    while True:
+        answer, needs = consult(subject, plan, slot, question, now=now, supplied=supplied)
+        if not needs.edges and not needs.members:
+            return answer
+        supplied = _supplied(store, space, plan, profile, needs, supplied, now)
 
 
 def _supplied(

@@ -136,6 +136,15 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
     began_at: int = 0
 
 
+class Backlog(NamedTuple):
+    """Profiles whose time has come: how many have to be looked at at once, up to 10,000, and since when the one
+    of the others waits that waits longest; None when none does.
+    """
+
+    at_once: int
+    since: int | None
+
+
 class DefinitionRecord(NamedTuple):
     """A definition of a space."""
 
@@ -337,6 +346,9 @@ class Store(Protocol):
 
     def due(self, *, now: int, limit: int) -> list[tuple[int, int]]:
         """Return when something of a profile may change, and its id, for those whose time has come: oldest first."""
+
+    def backlog(self, *, now: int) -> Backlog:
+        """Return how many profiles wait to be brought up to date, and for how long."""
 
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """Return profiles in the order of their ids, beyond one; with `computed` only if something is computed."""
