@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.recorded import Case, Ev, Has, check
+from mien.core.computed import packed, shown
+from mien.core.definition import Kind
+from mien.core.memory import MOST_ENTRIES
+from tests.factories import NOW
+from tests.recorded import DAY, MINUTE, Case, Ev, Has, check
+from tests.somebody import Somebody, definition, plans_of
 
 
 def e(age: str = "1d", **properties: Any) -> Ev:
@@ -170,3 +175,75 @@ CASES = [(sentence, case) for sentence, cases in SENTENCES.items() for case in c
 @pytest.mark.parametrize(("sentence", "case"), CASES, ids=lambda given: getattr(given, "query", given))
 def test_what_a_definition_means_exactly(sentence: str, case: Case) -> None:
     check(case)
+
+
+def only(query: str, **fields: Any) -> Somebody:
+    """Return somebody of whom one thing is computed, `it`."""
+    known = fields.pop("known", True)
+    return Somebody(plans_of([definition(query, key="it", **fields)])["users"], known=known)
+
+
+def seen(somebody: Somebody, now: int = NOW) -> bytes | None:
+    found = shown(somebody.at(now), somebody.plan).get("it")
+    return None if found is None else found.text
+
+
+def test_an_audience_is_absent_until_somebody_enters_and_false_once_they_left() -> None:
+    somebody = only("event('E').within(1 day).count() = 1")
+    assert seen(somebody) is None
+    somebody.take(e("0d").told(0))
+    assert seen(somebody) == b"true"
+    assert seen(somebody, NOW + DAY - 1) == b"true"
+    assert seen(somebody, NOW + DAY) == b"false"
+
+
+def test_everybody_leaves_an_audience_at_the_instant_it_ends() -> None:
+    somebody = only("event('E').count() = 1", expires_at=NOW + DAY)
+    somebody.take(e("0d").told(0))
+    assert seen(somebody, NOW + DAY - 1) == b"true"
+    assert seen(somebody, NOW + DAY) == b"false"
+
+
+def test_who_only_browses_enters_where_an_audience_says_so() -> None:
+    for anonymous, held in ((True, b"true"), (False, None)):
+        somebody = only("event('E').count() = 1", anonymous=anonymous, known=False)
+        somebody.take(e("0d").told(0))
+        assert seen(somebody) == held
+    counted = only("event('E').count()", kind=Kind.COMPUTED_TRAIT, known=False)
+    counted.take(e("0d").told(0))
+    assert seen(counted) == b"1"
+
+
+def test_what_is_computed_hides_what_was_sent_and_shows_it_when_it_is_absent() -> None:
+    plan = plans_of(
+        [
+            definition("event('E').within(1 day).last(property('p'))", key="plan", kind=Kind.COMPUTED_TRAIT),
+            definition("trait('plan') = 'sent'", key="it", number=2),
+        ]
+    )["users"]
+    somebody = Somebody(plan)
+    somebody.take(Has({"plan": "sent"}).told(0))
+    assert seen(somebody) == b"true"
+    somebody.take(p("computed", "0d").told(1))
+    assert seen(somebody) == b"false"
+    assert seen(somebody, NOW + DAY) == b"true"
+
+
+def test_a_condition_that_asks_for_more_than_the_event_looks_at_the_last_events_of_each_name() -> None:
+    history = [p(n, f"{600 - n}m") for n in range(MOST_ENTRIES + 10)]
+    check(Case("event('E').count()", history, MOST_ENTRIES + 10))
+    somebody = only("event('E').where(trait('t').absent()).count()", kind=Kind.COMPUTED_TRAIT)
+    for place, one in enumerate(history):
+        somebody.note(one.told(place))
+    assert seen(somebody) == b"%d" % MOST_ENTRIES
+
+
+def test_a_window_over_many_events_is_exact() -> None:
+    somebody = only("event('E').within(100 minutes).sum(property('p'))", kind=Kind.COMPUTED_TRAIT)
+    for place in range(300):
+        somebody.note(p(1 + place % 7, f"{(place * 37) % 300}m").told(place))
+    somebody.computed = packed(somebody.at(NOW), somebody.plan)
+    for minutes in range(101):
+        somebody.check(NOW + minutes * MINUTE)
+        if minutes % 9 == 0:
+            somebody.computed = packed(somebody.at(NOW + minutes * MINUTE), somebody.plan)
