@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from benchmarks import dataset, load, postgresql, servers
+from benchmarks import dataset, definitions, load, postgresql, servers
 from benchmarks.report import console, in_turn, row, table
 from benchmarks.requests import get, post
 from mien import clock
@@ -218,6 +218,10 @@ def main() -> None:
             "histories": lambda: histories(folder, 10_000, given.seconds),
             "lookups": lambda: lookups(folder, given.profiles, given.seconds),
             "merges": lambda: merges(folder, 10_000),
+            "definitions": lambda: definitions.served(folder, given.profiles, given.seconds),
+            "many-definitions": lambda: definitions.many(folder, min(given.profiles, 50_000), given.seconds),
+            "preparing": lambda: definitions.preparing(folder, given.profiles),
+            "sweeping": lambda: definitions.sweeping(folder),
         }
         which = given.which or [*parts, *postgresql.PARTS]
         for name in which:

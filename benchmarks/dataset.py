@@ -24,6 +24,7 @@ spaces:
   bench:
     sources: {{web: {{write_key: {KEY}}}}}
     segment: {{tokens: {{bench: {TOKEN}}}}}
+    growthloop: {{keys: {{bench: {TOKEN}}}, entities: {{customers: {{attributes: "*"}}}}}}
     rate_limits: {{segment: unlimited}}
     retention: {{events: never, served_events: never}}
 """

@@ -24,6 +24,17 @@ def get(count: int, query: str = "", only: int | None = None) -> Callable[[], by
     return make
 
 
+def get_entity(count: int) -> Callable[[], bytes]:
+    """Return a maker of requests for random entities of GrowthLoop's API."""
+    chance = random.Random(7)
+
+    def make() -> bytes:
+        path = f"/v1/entities/customers/user-{chance.randrange(count)}"
+        return f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {dataset.TOKEN}\r\n\r\n".encode()
+
+    return make
+
+
 def post(count: int, size: int = 100, *, part: int = 0, parts: int = 1) -> Callable[[], bytes]:
     """Return a maker of batches: half identifies of existing profiles that set 5 traits, half tracks.
 

@@ -11,7 +11,9 @@ from mien.core.message import USERS, Identifier, Kind, Message, Submission, orde
 from mien.core.presets import preset
 from mien.core.space import Space
 from mien.services.ingest import Receipt, settle
-from mien.store.base import Store, TraitSheet
+from mien.services.spaces import apply, read_catalog
+from mien.store.base import Store
+from mien.store.sheet import TraitSheet
 
 NOW = 1_795_000_000_000_000
 """Microseconds since 1970: in November 2026."""
@@ -51,6 +53,12 @@ def ids() -> Iterator[int]:
 
 
 _ids = ids()
+
+
+def defined(store: Store, definitions: str) -> Space:
+    """Apply computed traits and audiences to the space `acme`, as YAML flow mappings; return it as it is then."""
+    apply(store, f"spaces: {{acme: {definitions}}}", (), {}, now=NOW)
+    return read_catalog(store).spaces["acme"]
 
 
 def sheet_of(store: Store, profile: int | Identifier | None) -> TraitSheet | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.core.message import USERS, Identifier, Kind, Message
+from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message
 from mien.core.rules import Rules
 
 
@@ -123,7 +123,7 @@ class World:
         self.seen.add(message.id)
         if any(identifier in self.suppressed for identifier in message.identifiers):
             return
-        for collection in dict.fromkeys(i.collection for i in message.identifiers):
+        for collection in named(message):
             claims = [i for i in message.identifiers if i.collection == collection]
             if message.kind == Kind.ALIAS:
                 person = self.find(claims[0])
@@ -265,6 +265,14 @@ class World:
             )
             for person in self.people
         )
+
+
+def named(message: Message) -> list[str]:
+    """Return the collections of which a message names a profile, in its order: two, and for a group always these."""
+    there = list(dict.fromkeys(i.collection for i in message.identifiers))
+    order = [USERS, ACCOUNTS, *there]
+    best = sorted(there, key=order.index)[:2]
+    return [c for c in there if c in ((USERS, ACCOUNTS) if message.kind == Kind.GROUP else best)]
 
 
 def _all(person: Person) -> set[int]:

@@ -125,6 +125,12 @@ class Tenant:
         self.token = token(slug)
         self.http = httpx.Client(base_url=server.url, timeout=30)
 
+    def define(self, definitions: dict[str, Any]) -> None:
+        """Apply computed traits and audiences to the space, beside a running server."""
+        file = self.server.folder / f"{self.slug}.yaml"
+        file.write_text(yaml.safe_dump({"spaces": {self.slug: space(self.slug, {**ADMITTED, **definitions})}}))
+        self.server.mien("apply", str(file))
+
     def send(self, *messages: dict[str, Any], **envelope: Any) -> httpx.Response:
         """Send messages as one batch and expect 200."""
         answer = self.post("/v1/batch", {"batch": list(messages), **envelope})

@@ -100,7 +100,9 @@ def test_every_word_of_the_query_language_is_described() -> None:
         assert f".{word}(" in text, word
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "reference/spaces.md"])
+@pytest.mark.parametrize(
+    "page", ["tutorial.md", "reference/spaces.md", "howto/personalise-in-the-browser.md", "howto/audiences.md"]
+)
 def test_the_files_of_spaces_in_the_docs_apply(page: str) -> None:
     text = (DOCS / page).read_text("utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
@@ -108,7 +110,7 @@ def test_the_files_of_spaces_in_the_docs_apply(page: str) -> None:
     for block in blocks:
         assert yaml.safe_load(block)
         with open_store("sqlite:///:memory:") as store:
-            environment = {"SHOP_KEY": "wk_1", "SEGMENT_TOKEN": "tok_1"}
+            environment = {"SHOP_KEY": "wk_1", "SEGMENT_TOKEN": "tok_1", "GL_KEY": "gl_1"}
             assert spaces.apply(store, block, SECTIONS, environment, now=1)
 
 
@@ -123,6 +125,19 @@ def test_the_program_of_the_tutorial_runs(tenant: Tenant) -> None:
     assert curl
     assert tenant.post("/v1/identify", curl[1].encode()).status_code == 200
     assert tenant.traits("user_id:u1")["plan"] == "pro"
+
+
+def test_the_file_of_the_howto_is_imported_as_it_says(tenant: Tenant, tmp_path: Path) -> None:
+    text = (DOCS / "howto" / "import-a-file.md").read_text("utf-8")
+    [table] = re.findall(r"```csv\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "stores.csv").write_text(table)
+    command = re.findall(r"mien import acme stores.csv (.*)", text)[0].split()
+    command = ["import", tenant.slug, str(tmp_path / "stores.csv"), *command, "--store", tenant.server.store]
+    done = subprocess.run([sys.executable, "-m", "mien", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    for line in done.stdout.splitlines():
+        assert f"`{line.strip()}`" in text
+    assert tenant.traits("id:007", "stores") == {"city": "Ulm", "area": 120, "opened": "2019-05-04"}
 
 
 def test_make_names_what_the_readme_promises() -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Router
 
-from mien.dialects import segment
+from mien.dialects import growthloop, segment
 from mien.settings import Settings
 from mien.store.sql import Limits, open_store
 from mien.web.changes import Changes
@@ -23,7 +23,7 @@ from mien.web.routing import Route, Routes
 from mien.web.tenants import Tenants
 from mien.writer import spawn
 
-SECTIONS = (segment.SECTION,)
+SECTIONS = (segment.SECTION, growthloop.SECTION)
 """What each dialect keeps in a space."""
 
 
@@ -43,7 +43,9 @@ def create_app(settings: Settings) -> Gateway:
     )
     health = health_routes(reader, queue, metrics)
     proxies = Proxies(settings.trusted_proxies)
-    dialect = segment.segment_routes(reader, changes, tenants, RateLimits(), queue, proxies)
+    rates = RateLimits()
+    segments = segment.segment_routes(reader, changes, tenants, rates, queue, proxies)
+    growthloops = growthloop.growthloop_routes(reader, tenants, rates)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -57,7 +59,15 @@ def create_app(settings: Settings) -> Gateway:
         watched.close()
         store.close()
 
-    routes = Routes([*dialect, *under("/segment", [segment.description_route(), *dialect]), *health])
+    routes = Routes(
+        [
+            *segments,
+            *growthloops,
+            *under("/segment", [segment.description_route(), *segments]),
+            *under("/growthloop", [growthloop.description_route(), growthloop.nothing_route(), *growthloops]),
+            *health,
+        ]
+    )
     return Gateway(routes, Router(lifespan=lifespan).lifespan, metrics, access_log=settings.access_log)
 
 

@@ -46,6 +46,10 @@ class ProfileNotFound(NotFound):
     """No profile answers to this identifier."""
 
 
+class DefinitionNotFound(NotFound):
+    """No computed trait and no audience has this key."""
+
+
 class NotMerged(NotFound):
     """This profile was not absorbed by another."""
 
@@ -88,6 +92,11 @@ class RetryLater(MienError):
 
 class RateLimited(RetryLater):
     """Too many requests hit the API too quickly."""
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1, amount: int = 0, window: int = 0) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.amount, self.window = amount, window
+        """The rate that is used up: so many requests in so many seconds."""
 
 
 class Busy(RetryLater):

@@ -1,7 +1,7 @@
 """Everything one batch changes."""
 
-from mien.core.fold import NOBODY, Policy, State, fold
-from mien.core.message import Kind
+from mien.core.fold import NOBODY, Loss, Policy, State, fold
+from mien.core.message import ACCOUNTS, Identifier, Kind
 from tests.factories import ids, message, user
 
 U1 = user("user_id", "u1")
@@ -29,3 +29,35 @@ def test_the_message_that_made_two_profiles_one_is_known() -> None:
     [survivor, absorbed] = outcome.profiles
     assert absorbed.merged_into == survivor.id
     assert [entry.absorbed for entry in outcome.entries] == [(), (), (absorbed.id,)]
+
+
+STORE, ACCOUNT, PRODUCT = (Identifier(name, "id", "1") for name in ("stores", ACCOUNTS, "products"))
+
+
+def kept_with(*identifiers: Identifier, kind: Kind = Kind.TRACK) -> list[str]:
+    """Return the collections whose profiles keep a message, and what was said of the others."""
+    outcome = fold(State(), [message(*identifiers, kind=kind)], Policy(), ids=ids())
+    assert [d.reason for d in outcome.discards if d.reason != Loss.COLLECTIONS_LIMIT] == []
+    found = {p.id: p.collection for p in outcome.profiles}
+    return [found[entry.profile] for entry in outcome.entries] + [d.detail[:13] for d in outcome.discards]
+
+
+def test_a_message_is_kept_with_profiles_of_two_collections_at_most() -> None:
+    assert kept_with(STORE) == ["stores"]
+    assert kept_with(STORE, U1) == ["stores", "users"]
+    assert kept_with(PRODUCT, STORE) == ["products", "stores"]
+    assert kept_with(PRODUCT, STORE, U1) == ["products", "users", "1 identifiers"]
+    assert kept_with(STORE, ACCOUNT, PRODUCT, U1) == ["accounts", "users", "2 identifiers"]
+
+
+def test_a_group_message_speaks_of_a_user_and_an_account_only() -> None:
+    assert kept_with(U1, ACCOUNT, STORE, kind=Kind.GROUP) == ["users", "accounts", "1 identifiers"]
+    assert kept_with(STORE, ACCOUNT, kind=Kind.GROUP) == ["accounts", "1 identifiers"]
+
+
+def test_traits_are_those_of_the_subject() -> None:
+    outcome = fold(
+        State(), [message(U1, STORE, traits={"a": 1}), message(STORE, subject="stores", traits={"b": 2})], Policy(),
+        ids=ids(),
+    )  # fmt: skip
+    assert {p.collection: list(p.traits) for p in outcome.profiles} == {"users": ["a"], "stores": ["b"]}

@@ -376,7 +376,9 @@ def test_collections_that_cannot_be(tenant: Tenant) -> None:
     answer = tenant.get("user_id:u1/traits", "user!s")
     assert _error(answer) == (400, "validation_error")
     assert answer.json()["error"]["message"] == "The parameter `collection` has invalid character(s) `!`"
-    assert _error(tenant.get("user_id:u1/traits", "planets")) == (400, "validation_error")
+    assert _error(tenant.get("user_id:u1/traits", "p" * 65)) == (400, "validation_error")
+    assert _error(tenant.get("user_id:u1/traits", "planets")) == (404, "not_found")
+    assert tenant.get("", "planets").json()["data"] == []
 
 
 def test_who_may_ask(tenant: Tenant, server: Server) -> None:

@@ -34,7 +34,8 @@ from mien.services.preparation import advance
 from mien.services.spaces import apply, read_catalog
 from mien.services.sweep import sweep
 from mien.services.unmerge import unmerge
-from mien.store.base import CUSTOM, Head
+from mien.store.base import Head
+from mien.store.sheet import CUSTOM
 from mien.store.sql import open_store
 from tests import oracle
 from tests.factories import NOW

@@ -1,5 +1,6 @@
 """Forgetting is complete, leaves a proof, and keeps people from coming back."""
 
+from mien.core.deletion import Deletion, Erased
 from mien.core.fold import Policy
 from mien.core.message import ACCOUNTS, Identifier, Kind, identifier_key
 from mien.core.rules import Rules, TypeRule
@@ -7,14 +8,14 @@ from mien.services.forget import forget, unsuppress
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore
-from tests.factories import NOW, ids, message, sheet_of, space, take_in, user
+from tests.factories import NOW, defined, ids, message, sheet_of, space, take_in, user
 
 U1, U2 = user("user_id", "jane-1"), user("user_id", "other")
 A1, A2 = user("anonymous_id", "browser-1"), user("anonymous_id", "browser-2")
 SECRET = "jane"
 
 
-def gone(store: SqlStore, name: Identifier = U1, *, suppress: bool = True) -> object:
+def gone(store: SqlStore, name: Identifier = U1, *, suppress: bool = True) -> Deletion:
     return forget(store, space(), [name], deletion="del_1", suppress=suppress, now=NOW)
 
 
@@ -25,14 +26,21 @@ def everything(store: SqlStore) -> str:
 def people(store: SqlStore) -> None:
     """Jane was two profiles; she has traits, events, a link, a refused identifier; another person does too."""
     group = Identifier(ACCOUNTS, "group_id", "g1")
-    take_in(store, message(A1, id="m1", event="Bought", properties=b'{"by":"jane"}'))
-    take_in(store, message(U1, id="m2", traits={"name": "jane"}))
-    take_in(store, message(U1, A1, user("email", "jane@x.c"), id="m3"))
-    take_in(store, message(U1, user("card", "null"), id="m4"))
+    tenant = defined(
+        store,
+        """{computed_traits: {by: {query: "event('Bought').last(property('by'))"}},
+            audiences: {buyers: {query: "event('Bought').count() >= 1", anonymous: true}}}""",
+    )
+    take_in(store, message(A1, id="m1", event="Bought", properties=b'{"by":"jane"}'), tenant=tenant)
+    take_in(store, message(U1, id="m2", traits={"name": "jane"}), tenant=tenant)
+    take_in(store, message(U1, A1, user("email", "jane@x.c"), id="m3"), tenant=tenant)
+    take_in(store, message(U1, user("card", "null"), id="m4"), tenant=tenant)
     about = {"context": b'{"ip":"jane-ip"}', "properties": b'{"by":"jane"}'}
-    take_in(store, message(U1, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m5", **about))
-    take_in(store, message(U1, group, event="Paid", id="m7", **about))
-    take_in(store, message(U2, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m6", traits={"plan": "pro"}))
+    take_in(store, message(U1, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m5", **about), tenant=tenant)
+    take_in(store, message(U1, group, event="Paid", id="m7", **about), tenant=tenant)
+    take_in(
+        store, message(U2, group, kind=Kind.GROUP, subject=ACCOUNTS, id="m6", traits={"plan": "pro"}), tenant=tenant
+    )
 
 
 def test_no_table_holds_the_person_and_the_others_are_as_they_were(store: SqlStore) -> None:
@@ -43,9 +51,11 @@ def test_no_table_holds_the_person_and_the_others_are_as_they_were(store: SqlSto
     left = everything(store)
     assert SECRET not in left
     assert "browser-1" not in left
-    for table in ("profiles", "messages", "identifiers", "links", "history"):
+    for table in ("profiles", "messages", "identifiers", "links", "history", "memberships", "changes"):
         assert jane not in {row[0] for row in store.db.rows(f"SELECT profile_id FROM {table}")}
-    assert proof.erased == (2, 5, 6, 1, 1, 1), "profiles, identifiers, messages, links, history, discards"
+    assert proof.erased == Erased(
+        profiles=2, identifiers=5, messages=6, links=1, history=1, discards=1, memberships=1, changes=1
+    )
     assert proof.suppressed == 3
     other = store.owner("acme", U2)
     assert other is not None

@@ -12,7 +12,7 @@ from mien.core.space import DAY, Retention, Space
 from mien.errors import ProfileNotFound
 from mien.services.forget import forget
 from mien.services.lookup import find, many, page_of_traits
-from mien.store.base import TraitSheet
+from mien.store.sheet import TraitSheet
 from mien.store.sql import SqlStore
 from tests.factories import NOW, message, space, take_in, user
 

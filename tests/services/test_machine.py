@@ -24,6 +24,8 @@ from mien.store.sql import SqlStore, open_store
 from tests.factories import NOW, sheet_of
 from tests.model import World
 
+STORES = "stores"
+"""A collection that nobody made before it was used."""
 POLICIES = {
     "free": Policy(rules=Rules(other=TypeRule(limit=10_000), max_merges=10_000, max_identifiers=10_000)),
     "tight": Policy(
@@ -46,7 +48,7 @@ def unlimited(rules: Rules) -> Rules:
 
 identifiers = st.builds(
     Identifier,
-    st.sampled_from([USERS, USERS, USERS, ACCOUNTS]),
+    st.sampled_from([USERS, USERS, USERS, ACCOUNTS, STORES]),
     st.sampled_from(["user_id", "email", "card"]),
     st.sampled_from(["v1", "v2", "v3"]),
 )
@@ -57,6 +59,7 @@ drafts = st.fixed_dictionaries(
         "identifiers": st.lists(identifiers, min_size=1, max_size=3, unique=True),
         "traits": st.dictionaries(st.sampled_from("xy"), st.sampled_from([b"1", b"2", b"null"]), max_size=2),
         "event": st.sampled_from(["E", "F"]),
+        "subject": st.sampled_from([USERS, USERS, STORES]),
     }
 )
 
@@ -115,7 +118,7 @@ class Machine(RuleBasedStateMachine):
             timestamp=NOW + draft["at"],
             order=order_of(at),
             identifiers=tuple(draft["identifiers"]),
-            subject=ACCOUNTS if kind == Kind.GROUP else USERS,
+            subject=ACCOUNTS if kind == Kind.GROUP else draft["subject"],
             traits=draft["traits"] if kind in {Kind.IDENTIFY, Kind.GROUP} else {},
             event=draft["event"] if kind == Kind.TRACK else None,
         )
@@ -203,7 +206,7 @@ class Machine(RuleBasedStateMachine):
             self.world.take(message, POLICIES[self.policy].rules)
 
     def everybody(self) -> Iterator[Any]:
-        for collection in (USERS, ACCOUNTS):
+        for collection in (USERS, ACCOUNTS, STORES):
             for row in self.store.recent("acme", collection, beyond=None, offset=0, limit=10_000):
                 yield self.store.profile(row.id)
 

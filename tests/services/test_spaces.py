@@ -8,7 +8,7 @@ import yaml
 from mien.app import SECTIONS
 from mien.core.space import DAY, SourceKind
 from mien.errors import NotFound, SettingsRefused, SpaceNotFound
-from mien.services import spaces
+from mien.services import credentials, spaces
 from mien.services.secrets import digest
 from mien.store.base import SpaceRecord
 from mien.store.sql import SqlStore
@@ -31,6 +31,7 @@ spaces:
     rate_limits: {segment: 50/second}
     retention: {events: 90 days, served_events: 14d, profiles: never}
 """
+[SEGMENT] = [section for section in SECTIONS if section.dialect == "segment"]
 ENVIRONMENT = {"SHOP_KEY": "wk_shop", "TOKEN": "tok_secret_0123456789"}
 
 
@@ -248,8 +249,8 @@ def test_a_source_without_a_key_is_given_one_once(store: SqlStore) -> None:
 
 def test_a_revoked_secret_stays_revoked_when_a_file_still_holds_it(store: SqlStore) -> None:
     apply(store, FILE)
-    spaces.revoke_credential(store, "acme", "segment", "storefront", now=5)
-    spaces.revoke_source(store, "acme", "web", now=5)
+    credentials.revoke_credential(store, "acme", "segment", "storefront", now=5)
+    credentials.revoke_source(store, "acme", "web", now=5)
     assert apply(store, FILE) == []
     assert "storefront" not in spaces.export(store, SECTIONS)
     assert spaces.read_catalog(store).credentials == {}
@@ -259,20 +260,20 @@ def test_a_revoked_secret_stays_revoked_when_a_file_still_holds_it(store: SqlSto
 
 def test_made_secrets_open_what_they_are_for(store: SqlStore) -> None:
     apply(store, FILE)
-    key = spaces.create_source(store, "acme", "app", SourceKind.SDK, now=1)
-    secret = spaces.create_credential(store, "acme", "segment", "crm", now=1)
+    key = credentials.create_source(store, "acme", "app", SourceKind.SDK, now=1)
+    secret = credentials.create_credential(store, "acme", SEGMENT, "crm", now=1)
     catalog = spaces.read_catalog(store)
     assert catalog.sources[digest(key)].name == "app"
     assert catalog.credentials["segment", digest(secret)].name == "crm"
-    again = spaces.create_source(store, "acme", "app", SourceKind.SDK, now=2)
+    again = credentials.create_source(store, "acme", "app", SourceKind.SDK, now=2)
     assert digest(key) not in spaces.read_catalog(store).sources
     assert spaces.read_catalog(store).sources[digest(again)].id == catalog.sources[digest(key)].id
 
 
 def test_what_is_not_there_is_said(store: SqlStore) -> None:
     with pytest.raises(SpaceNotFound):
-        spaces.create_source(store, "acme", "app", SourceKind.SDK, now=1)
+        credentials.create_source(store, "acme", "app", SourceKind.SDK, now=1)
     with pytest.raises(NotFound, match="no source `x`"):
-        spaces.revoke_source(store, "acme", "x", now=1)
+        credentials.revoke_source(store, "acme", "x", now=1)
     with pytest.raises(NotFound, match="no segment credential `x`"):
-        spaces.revoke_credential(store, "acme", "segment", "x", now=1)
+        credentials.revoke_credential(store, "acme", "segment", "x", now=1)

@@ -7,7 +7,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from mien import __version__
-from mien.cli import apply, copy, discards, doctor, forget, migrate, profile, serve, source, token
+from mien.cli import (
+    apply,
+    audience,
+    changes,
+    copy,
+    discards,
+    doctor,
+    evaluate,
+    forget,
+    import_,
+    migrate,
+    profile,
+    serve,
+    source,
+    token,
+    trait,
+)
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -20,7 +36,12 @@ app.command("apply")(apply.apply)
 app.command("export")(apply.export)
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
+app.command("import")(import_.import_)
 app.add_typer(profile.app, name="profile")
+app.add_typer(audience.app, name="audience")
+app.add_typer(trait.app, name="trait")
+app.command("evaluate")(evaluate.evaluate)
+app.command("changes")(changes.changes)
 app.command("forget")(forget.forget)
 app.command("deletions")(forget.deletions)
 app.add_typer(forget.suppression, name="suppression")

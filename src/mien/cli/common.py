@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from mien.core.message import COLLECTION
 from mien.core.space import Space
-from mien.errors import SpaceNotFound
+from mien.errors import Invalid, SpaceNotFound
 from mien.services.spaces import Change, read_catalog
 from mien.settings import read_settings
 from mien.store.sql import Limits, SqlStore, open_store
@@ -24,6 +25,20 @@ StoreOption = Annotated[
         help="Where profiles are kept: sqlite:///FILE, or postgresql://…. [env: MIEN_STORE]",
         show_default=False,
     ),
+]
+
+
+def collection_named(text: str) -> str:
+    """Return the name of a collection; raise Invalid when it cannot be one."""
+    if not COLLECTION.fullmatch(text):
+        raise Invalid(
+            f"`{text[:100]}` cannot name a collection: use lower-case letters, digits, `-` and `_`, at most 64."
+        )
+    return text
+
+
+CollectionOption = Annotated[
+    str, typer.Option("--collection", callback=collection_named, help="users, accounts, or any other name.")
 ]
 
 PATIENT = Limits(statement=0, lock=0)

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from mien import clock
-from mien.cli.common import StoreOption, console, opened, space_named
+from mien.cli.common import CollectionOption, StoreOption, console, opened, space_named
 from mien.core.message import USERS, Identifier
 from mien.dialects.segment.names import lookups
 from mien.errors import Invalid
@@ -17,15 +17,14 @@ from mien.web.times import write_time
 suppression = typer.Typer(help="List and end the suppression of identifiers.", no_args_is_help=True)
 
 SpaceName = Annotated[str, typer.Argument(help="The name of the space.")]
-Named = Annotated[str, typer.Argument(help="type:value, such as user_id:1234; or a use_… id.")]
-Collection = Annotated[str, typer.Option(help="users or accounts.")]
+Named = Annotated[str, typer.Argument(help="type:value, such as user_id:1234; or its own id, such as use_….")]
 
 
 def forget(
     space: SpaceName,
     identifier: Named,
     suppress: Annotated[bool, typer.Option(help="Keep them from coming back.")] = True,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     store: StoreOption = None,
 ) -> None:
     """Delete somebody from every table, and keep them from coming back. It cannot be undone."""
@@ -73,7 +72,7 @@ def list_(
 
 
 @suppression.command()
-def end(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
+def end(space: SpaceName, identifier: Named, collection: CollectionOption = USERS, store: StoreOption = None) -> None:
     """Let an identifier come back. What was deleted stays deleted."""
     with opened(store) as found:
         ended = service.unsuppress(found, space_named(found, space), _names(collection, identifier))

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from mien import clock
-from mien.cli.common import StoreOption, opened, space_named
+from mien.cli.common import CollectionOption, StoreOption, opened, space_named
 from mien.cli.story import sentence
 from mien.cli.story import why as reasons
 from mien.core.message import USERS
@@ -28,12 +28,13 @@ app = typer.Typer(help="Look at one profile.", no_args_is_help=True)
 
 
 SpaceName = Annotated[str, typer.Argument(help="The name of the space.")]
-Named = Annotated[str, typer.Argument(help="type:value, such as user_id:1234; or a use_… id.")]
-Collection = Annotated[str, typer.Option(help="users or accounts.")]
+Named = Annotated[str, typer.Argument(help="type:value, such as user_id:1234; or its own id, such as use_….")]
 
 
 @app.command()
-def show(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
+def show(
+    space: SpaceName, identifier: Named, collection: CollectionOption = USERS, store: StoreOption = None
+) -> None:
     """Print everything kept of a profile: each value with the message, the source and the time that set it."""
     with opened(store) as found:
         tenant = space_named(found, space)
@@ -44,7 +45,9 @@ def show(space: SpaceName, identifier: Named, collection: Collection = USERS, st
 
 
 @app.command()
-def history(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
+def history(
+    space: SpaceName, identifier: Named, collection: CollectionOption = USERS, store: StoreOption = None
+) -> None:
     """Tell what happened to a profile: its identifiers, merges and what undid them, and what was refused."""
     with opened(store) as found:
         head = _head(found, space, identifier, collection)
@@ -53,7 +56,7 @@ def history(space: SpaceName, identifier: Named, collection: Collection = USERS,
 
 
 @app.command()
-def why(space: SpaceName, identifier: Named, collection: Collection = USERS, store: StoreOption = None) -> None:
+def why(space: SpaceName, identifier: Named, collection: CollectionOption = USERS, store: StoreOption = None) -> None:
     """Say why the identifiers of a profile are one person's."""
     with opened(store) as found:
         head = _head(found, space, identifier, collection)
@@ -66,9 +69,11 @@ def why(space: SpaceName, identifier: Named, collection: Collection = USERS, sto
 @app.command()
 def unmerge(
     space: SpaceName,
-    absorbed: Annotated[str, typer.Argument(help="The use_… id of the profile that was absorbed (see history).")],
+    absorbed: Annotated[
+        str, typer.Argument(help="The id of the profile that was absorbed, such as use_… (see history).")
+    ],
     forever: Annotated[bool, typer.Option(help="The two never become one again.")] = False,
-    collection: Collection = USERS,
+    collection: CollectionOption = USERS,
     store: StoreOption = None,
 ) -> None:
     """Undo a merge: both profiles are as they would be had it not happened."""

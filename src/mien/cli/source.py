@@ -8,7 +8,7 @@ from rich.table import Table
 from mien import clock
 from mien.cli.common import StoreOption, console, opened
 from mien.core.space import SourceKind
-from mien.services import spaces
+from mien.services import credentials
 from mien.web.times import write_time
 
 app = typer.Typer(help="Create, list and revoke the sources that send data.", no_args_is_help=True)
@@ -28,7 +28,7 @@ def create(
 ) -> None:
     """Create a source, or give one of this name a new key. The key is shown this once."""
     with opened(store) as found:
-        print(spaces.create_source(found, space, name, kind, now=clock.now()))
+        print(credentials.create_source(found, space, name, kind, now=clock.now()))
 
 
 @app.command("list")
@@ -49,4 +49,4 @@ def list_(
 def revoke(space: Space, name: Name, store: StoreOption = None) -> None:
     """Revoke a source's key: every node refuses it within a second."""
     with opened(store) as found:
-        spaces.revoke_source(found, space, name, now=clock.now())
+        credentials.revoke_source(found, space, name, now=clock.now())

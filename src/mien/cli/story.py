@@ -23,10 +23,10 @@ REFUSED = {
 
 def sentence(collection: str, event: Event) -> str:
     """Return what happened as a sentence, which nothing in it can make into more than text."""
-    return _plain(_sentence(collection, event))
+    return plain(_sentence(collection, event))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text without what a terminal would obey: identifiers are what clients sent."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
@@ -101,8 +101,8 @@ def _note(collection: str, note: Note, value: str | None) -> str:
 def why(origins: Sequence[Origin], merges: Sequence[Merge], collection: str) -> Iterator[str]:
     """Yield why the identifiers of a profile are one person's, a sentence for each."""
     for origin in origins:
-        yield _plain(f"{named(origin.identifier)} came {_with(origin)}.")
+        yield plain(f"{named(origin.identifier)} came {_with(origin)}.")
     if not merges:
         yield "No other profile became one with it."
     for merge in merges:
-        yield _plain(_merge(collection, merge))
+        yield plain(_merge(collection, merge))

@@ -9,7 +9,7 @@ from mien import clock
 from mien.app import SECTIONS
 from mien.cli.common import StoreOption, console, opened
 from mien.errors import SettingsRefused
-from mien.services import spaces
+from mien.services import credentials, spaces
 from mien.web.times import write_time
 
 app = typer.Typer(help="Create, list and revoke the credentials that read profiles.", no_args_is_help=True)
@@ -19,17 +19,37 @@ Name = Annotated[str, typer.Argument(help="The name of the credential, such as s
 Dialect = Annotated[str, typer.Option(help="Whose API it opens.")]
 
 
-def _check(dialect: str) -> str:
-    if dialect not in {section.dialect for section in SECTIONS}:
-        raise SettingsRefused(f"There is no dialect `{dialect}`.")
-    return dialect
+Scopes = Annotated[
+    list[str] | None, typer.Option("--scope", help="What it may do, once for each scope (growthloop).")
+]
+Entities = Annotated[
+    list[str] | None, typer.Option("--entity", help="The only entities it opens, once for each (growthloop).")
+]
+
+
+def _section(dialect: str) -> spaces.Section:
+    for section in SECTIONS:
+        if section.dialect == dialect:
+            return section
+    raise SettingsRefused(f"There is no dialect `{dialect}`.")
 
 
 @app.command()
-def create(space: Space, name: Name, dialect: Dialect = "segment", store: StoreOption = None) -> None:
-    """Create a credential, or give one of this name a new secret. The secret is shown this once."""
+def create(
+    space: Space,
+    name: Name,
+    dialect: Dialect = "segment",
+    scope: Scopes = None,
+    entity: Entities = None,
+    store: StoreOption = None,
+) -> None:
+    """Create a credential, or give one of this name a new secret. The secret is shown this once.
+
+    Scopes and entities stay as they were where none are given.
+    """
+    about = {key: given for key, given in {"scopes": scope, "entities": entity}.items() if given}
     with opened(store) as found:
-        print(spaces.create_credential(found, space, _check(dialect), name, now=clock.now()))
+        print(credentials.create_credential(found, space, _section(dialect), name, about=about, now=clock.now()))
 
 
 @app.command("list")
@@ -50,4 +70,4 @@ def list_(
 def revoke(space: Space, name: Name, dialect: Dialect = "segment", store: StoreOption = None) -> None:
     """Revoke a credential: every node refuses it within a second."""
     with opened(store) as found:
-        spaces.revoke_credential(found, space, _check(dialect), name, now=clock.now())
+        credentials.revoke_credential(found, space, _section(dialect).dialect, name, now=clock.now())

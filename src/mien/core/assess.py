@@ -1,20 +1,24 @@
 """The evaluation of a profile: what of the definitions holds at an instant, and what it comes to."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from mien.core import values
-from mien.core.computed import ABSENT, FALSE, TRUE, Cause, Computed, How, Passage, Result, state_of
+from mien.core.computed import ABSENT, FALSE, TRUE, Cause, Computed, How, Passage, Result, state_of, until_of
 from mien.core.condition import Measured, Occurrence, View, Weighed, measure, nothing, one_by_one, weigh
+from mien.core.definition import Definition
 from mien.core.memory import Happened, Recalled, Tallies
 from mien.core.message import USERS, Message
 from mien.core.plan import Compiled, Plan
-from mien.core.query import Condition, Reduction
-from mien.core.spans import NEVER, Span, Spans, look, resolve, shortened
+from mien.core.query import Condition, Reducer, Reduction
+from mien.core.spans import NEVER, Sight, Span, Spans, look, resolve, shortened
 from mien.core.traits import Traits
+
+_T = TypeVar("_T")
 
 
 class Edge(NamedTuple):
@@ -42,10 +46,14 @@ NOTHING_SUPPLIED = Supplied()
 
 
 class Assessment(NamedTuple):
-    """What came of evaluating a profile; nothing of it counts while there are needs."""
+    """What came of evaluating a profile; nothing of it counts while there are needs.
+
+    `slots` are those whose value became another.
+    """
 
     computed: Computed
     passages: Sequence[Passage]
+    slots: Collection[int]
     needs: Needs
 
 
@@ -56,6 +64,42 @@ class Subject(NamedTuple):
     computed: Computed
     traits: Traits
     known: bool
+
+
+class Bar(StrEnum):
+    """What keeps somebody out of an audience whatever its condition says."""
+
+    ENDED = "ended"
+    """The audience has ended."""
+    UNKNOWN = "unknown"
+    """Nothing is known of them but where they browse, and the audience is not for those."""
+
+
+def bar(definition: Definition, subject: Subject, *, now: int) -> Bar | None:
+    """Return what keeps somebody out of an audience at an instant, if anything does."""
+    if definition.expires_at is not None and definition.expires_at <= now:
+        return Bar.ENDED
+    if subject.collection == USERS and not definition.anonymous and not subject.known:
+        return Bar.UNKNOWN
+    return None
+
+
+def consult(
+    subject: Subject,
+    plan: Plan,
+    slot: int,
+    question: Callable[[View], _T],
+    *,
+    now: int,
+    supplied: Supplied = NOTHING_SUPPLIED,
+) -> tuple[_T, Needs]:
+    """Return what a question comes to that looks at somebody as the definition of a slot does.
+
+    What is computed of them must be as it is at that instant. The answer does not count while there are needs.
+    """
+    return _Assessing(subject, plan, now, Cause(How.TIME), supplied).consult(
+        plan.definitions[plan.places[slot]], question
+    )
 
 
 def assess(
@@ -83,6 +127,8 @@ class _Assessing:
         self._wants_members = False
         self._recalled: dict[int, list[Recalled]] = {}
         self._asking: Compiled = plan.definitions[0]
+        self._changed = False
+        self._slots: list[int] = []
 
     def run(self) -> Assessment:
         plan, upto = self._plan, max(self._computed.upto, self._plan.settled)
@@ -101,12 +147,18 @@ class _Assessing:
                         heapq.heappush(heap, place)
         computed = replace(
             self._computed,
-            results=self._results,
+            results=self._results if self._changed else self._computed.results,
+            until=until_of(self._results),
             fresh=self._fresh,
             touched=frozenset(),
             stale=stale,
         )
-        return Assessment(computed, self._passages, Needs(self._edges, self._wants_members))
+        return Assessment(computed, self._passages, self._slots, Needs(self._edges, self._wants_members))
+
+    def consult(self, compiled: Compiled, question: Callable[[View], _T]) -> tuple[_T, Needs]:
+        self._asking = compiled
+        answer = question(View(self, self._now))
+        return answer, Needs(self._edges, self._wants_members)
 
     def _pending(self) -> set[int]:
         if self._computed.touched is None:
@@ -129,6 +181,7 @@ class _Assessing:
             elif have is None and due != NEVER:
                 self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause))
             return False
+        self._slots.append(compiled.slot)
         at, cause = self._now, self._cause
         if cause.how is How.DEFINITION:
             at, cause = self._as_before(compiled, text) or (at, cause)
@@ -138,6 +191,7 @@ class _Assessing:
         return True
 
     def _put(self, slot: int, result: Result) -> None:
+        self._changed = True
         if result.text == ABSENT and result.due == NEVER:
             self._results.pop(slot, None)
         else:
@@ -161,13 +215,10 @@ class _Assessing:
         if compiled.slot < 0:
             held, due = weigh(compiled.query, view)  # type: ignore[arg-type]
             return TRUE if held else ABSENT, due
-        ends = NEVER if definition.expires_at is None else definition.expires_at
-        if ends <= self._now:
-            return ABSENT, NEVER
-        if self._subject.collection == USERS and not definition.anonymous and not self._subject.known:
+        if bar(definition, self._subject, now=self._now):
             return ABSENT, NEVER
         held, due = weigh(compiled.query, view)  # type: ignore[arg-type]
-        return TRUE if held else ABSENT, min(due, ends)
+        return TRUE if held else ABSENT, due if definition.expires_at is None else min(due, definition.expires_at)
 
     def trait(self, key: str) -> Any:
         """See Facts."""
@@ -184,13 +235,26 @@ class _Assessing:
         if memory is None:
             value, due = one_by_one(reduction, view._replace(root=reduction), reduction)
             return (self._nothing(reduction) if value is None else value), due
+        seen = self._seen(memory)
+        return (self._nothing(reduction) if seen.tally is None else memory.tallier.result(seen.tally)), seen.due
+
+    def times(self, reduction: Reduction, view: View) -> int:
+        """See Facts."""
+        memory = self._asking.tallies.get(id(reduction))
+        if memory is not None:
+            return self._seen(memory).times
+        counted = Reduction(reduction.stream, Reducer.COUNT)
+        times, _ = one_by_one(counted, view._replace(root=reduction), reduction)
+        return times or 0
+
+    def _seen(self, memory: Tallies) -> Sight:
         spans = state_of(self._computed, self._fresh, memory) or ()
         seen = look(spans, memory.tallier.plus, memory.window, now=self._now)
         if seen.across:
             spans = self._resolved(memory, spans, seen.across)
             seen = look(spans, memory.tallier.plus, memory.window, now=self._now)
             self._fresh[memory.key] = shortened(spans, memory.tallier.plus, memory.window, now=self._now)
-        return (self._nothing(reduction) if seen.tally is None else memory.tallier.result(seen.tally)), seen.due
+        return seen
 
     def _nothing(self, reduction: Reduction) -> Any:
         """Return what a reduction of nothing comes to: as a computed trait of its own it is absent, and not 0."""

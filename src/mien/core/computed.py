@@ -4,7 +4,7 @@ Each message is noted in the memories it touches. Then whatever was touched, or 
 on it (assess.py). The same is done when time has passed, and over a whole history when definitions are new.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -74,7 +74,8 @@ class Computed(Struct, frozen=True):
     `upto` is the highest number of a definition that its whole history was evaluated for, `epoch` that of the plan
     its values were last shown by. `noted_at` is when a change was last noted. `states` are memories as they are
     stored, `fresh` those that changed. `touched` are the places in the plan that have to be evaluated, None for all.
-    `stale` is a profile that has to be looked at whole: at its history, or at its users.
+    `until` is when something may change by itself. `stale` is a profile that has to be looked at whole: at its
+    history, or at its users.
     """
 
     upto: int = 0
@@ -82,6 +83,7 @@ class Computed(Struct, frozen=True):
     noted_at: int = 0
     states: Mapping[int, Raw] = {}
     results: Mapping[int, Result] = {}
+    until: int = NEVER
     stale: bool = False
     fresh: Mapping[int, Any] = {}
     touched: frozenset[int] | None = frozenset()
@@ -96,8 +98,7 @@ class Computed(Struct, frozen=True):
         """When something may change by itself; AT_ONCE when it has to be looked at; None for never."""
         if self.stale:
             return AT_ONCE
-        due = min((result.due for result in self.results.values()), default=NEVER)
-        return None if due == NEVER else due
+        return None if self.until == NEVER else self.until
 
 
 NOTHING = Computed()
@@ -109,6 +110,31 @@ class Shown(NamedTuple):
 
     text: bytes
     kind: Kind
+
+
+class Patched(Mapping[str, Shown]):
+    """What readers see of what is computed, where a few values became others or, with None, none."""
+
+    def __init__(self, before: Mapping[str, Shown], patches: Mapping[str, Shown | None]) -> None:
+        self.before = before
+        self.patches = patches
+
+    def _whole(self) -> dict[str, Shown]:
+        both = {**dict(self.before.items()), **self.patches}
+        return {key: shown for key, shown in both.items() if shown is not None}
+
+    def __getitem__(self, key: str) -> Shown:
+        return self._whole()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def items(self) -> ItemsView[str, Shown]:
+        """Return keys and values, faster than one by one."""
+        return self._whole().items()
 
 
 class Change(NamedTuple):
@@ -182,13 +208,21 @@ def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> An
     return state
 
 
+def is_current(computed: Computed, plan: Plan, *, now: int) -> bool:
+    """Say whether nothing has to be evaluated at an instant, and readers see what they are to see."""
+    due = computed.due
+    return (
+        computed.touched == frozenset() and computed.epoch == plan.epoch and (due is None or not AT_ONCE < due <= now)
+    )
+
+
 def packed(computed: Computed, plan: Plan) -> Computed:
     """Return what is computed as it is stored: every memory that changed is written."""
     if not computed.fresh:
         return computed
     memories = plan.memories
     fresh = {key: Raw(memories[key].memory.write(state)) for key, state in computed.fresh.items() if key in memories}
-    return replace(computed, states={**computed.states, **fresh}, fresh={})
+    return replace(computed, states={**dict(computed.states.items()), **fresh}, fresh={})
 
 
 def dated(computed: Computed, plan: Plan) -> Computed:
@@ -213,6 +247,7 @@ def combine(ours: Computed, theirs: Computed, plan: Plan, *, now: int) -> Comput
         epoch=ours.epoch,
         noted_at=max(ours.noted_at, theirs.noted_at),
         results=ours.results,
+        until=ours.until,
         stale=ours.stale or theirs.stale or upto < plan.upto,
         fresh=fresh,
         touched=None,
@@ -238,7 +273,19 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
                 fresh[memory.key] = after
     new = {place for place, c in enumerate(plan.definitions) if c.number > upto}
     touched = None if computed.touched is None else computed.touched | new
-    return replace(computed, upto=plan.upto, states=kept, fresh=fresh, touched=touched, stale=False)
+    return replace(
+        computed,
+        upto=plan.upto,
+        states=kept,
+        fresh=fresh,
+        touched=touched,
+        stale=False,
+    )
+
+
+def until_of(results: Mapping[int, Result]) -> int:
+    """Return when one of some values may change by itself."""
+    return min([result.due for result in results.values()], default=NEVER)
 
 
 def missing(plan: Plan, upto: int) -> dict[int, Memory]:
@@ -255,20 +302,41 @@ def shown(computed: Computed, plan: Plan) -> dict[str, Shown]:
     }
 
 
-def changes(before: Mapping[str, Shown], computed: Computed, plan: Plan, *, at: int, cause: Cause) -> list[Change]:
-    """Return what became another value for readers, in the order of the keys.
+def patches(
+    before: Mapping[int, Result],
+    after: Mapping[int, Result],
+    slots: Iterable[int],
+    plan: Plan,
+    *,
+    at: int,
+    cause: Cause,
+) -> list[Change]:
+    """Return what became another value for readers among some slots, in the order of the keys.
 
     `at` and `cause` are those of what is there no longer.
     """
-    after = {
-        plan.visible[slot].key: (slot, result) for slot, result in computed.results.items() if slot in plan.visible
-    }
+    found = []
+    for slot in slots:
+        definition = plan.visible.get(slot)
+        if definition is not None:
+            was, now = before.get(slot), after.get(slot)
+            found.append(_change(definition.key, definition.kind, was.text if was else ABSENT, now, at, cause))
+    return sorted((change for change in found if change.was != change.now), key=lambda change: change.key)
+
+
+def changes(before: Mapping[str, Shown], computed: Computed, plan: Plan, *, at: int, cause: Cause) -> list[Change]:
+    """Return what became another value for readers who saw something `before`, as `patches` does."""
+    after = {plan.visible[slot].key: result for slot, result in computed.results.items() if slot in plan.visible}
+    kinds = {definition.key: definition.kind for definition in plan.visible.values()}
     found = []
     for key in sorted(before.keys() | after.keys()):
-        was = before[key].text if key in before else ABSENT
-        slot, result = after.get(key, (0, None))
-        now = ABSENT if result is None else result.text
-        if now != was:
-            kind = before[key].kind if result is None else plan.visible[slot].kind
-            found.append(Change(key, kind, was, now, *((at, cause) if result is None else (result.at, result.cause))))
-    return found
+        was = before.get(key)
+        kind = kinds[key] if was is None else was.kind
+        found.append(_change(key, kind, was.text if was else ABSENT, after.get(key), at, cause))
+    return [change for change in found if change.was != change.now]
+
+
+def _change(key: str, kind: Kind, was: bytes, now: Result | None, at: int, cause: Cause) -> Change:
+    if now is None:
+        return Change(key, kind, was, ABSENT, at, cause)
+    return Change(key, kind, was, now.text, now.at, now.cause)

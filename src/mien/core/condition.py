@@ -57,6 +57,9 @@ class Facts(Protocol):
     def reduce(self, reduction: Reduction, view: "View") -> Measured:
         """Return what a reduction comes to that stands by itself."""
 
+    def times(self, reduction: Reduction, view: "View") -> int:
+        """Return how many events a reduction is made of that stands by itself."""
+
     def occurrences(self, reduction: Reduction, event: str) -> Sequence[Occurrence]:
         """Return the events of a name that a reduction, or one within it, looks at one by one."""
 
@@ -189,6 +192,10 @@ class _Nobody:
     def reduce(self, reduction: Reduction, view: View) -> Measured:
         """See Facts."""
         return nothing(reduction), NEVER
+
+    def times(self, reduction: Reduction, view: View) -> int:
+        """See Facts."""
+        return 0
 
     def occurrences(self, reduction: Reduction, event: str) -> Sequence[Occurrence]:
         """See Facts."""

@@ -11,7 +11,7 @@ from mien.core.activity import Activity, count
 from mien.core.computed import NOTHING, Computed, Noted, Passage, born, combine, is_known
 from mien.core.computed import note as note_message
 from mien.core.identity import Held, Reason, Refusal, Resolution, resolve
-from mien.core.message import ACCOUNTS, Discard, Identifier, Kind, Message, identifier_key
+from mien.core.message import ACCOUNTS, USERS, Discard, Identifier, Kind, Message, identifier_key
 from mien.core.plan import Plan
 from mien.core.profile import Profile, Stamp, absorb, own_identifier
 from mien.core.rules import Rules
@@ -24,6 +24,7 @@ class Loss(StrEnum):
 
     NOBODY = "no_matching_identifiers"
     SUPPRESSED = "suppressed"
+    COLLECTIONS_LIMIT = "collections_limit_exceeded"
     TRAITS_LIMIT = "traits_limit_exceeded"
     EVENT_NAMES_LIMIT = "event_names_limit_exceeded"
     SPACE_GONE = "unknown_source"
@@ -31,6 +32,9 @@ class Loss(StrEnum):
 
 NOBODY = 0
 """The profile under which messages are kept that name nobody, emptied: so that they are known, and go with age."""
+
+MOST_COLLECTIONS = 2
+"""A message brings its event to one profile of each; a profile knows of one other that keeps it too."""
 
 SUPPRESSED = -1
 """The owner of an identifier that must not come back: a message that holds one is dropped."""
@@ -152,12 +156,12 @@ def _stored_names(state: State, desk: Desk) -> set[Identifier]:
 
 
 def take(desk: Desk, message: Message) -> list[Entry]:
-    """Take one message in, with one profile for each collection it names; return how it is kept with them."""
+    """Take one message in, with one profile for each collection it names, two at most; return how it is kept."""
     if any(desk.owners.get(identifier) == SUPPRESSED for identifier in message.identifiers):
         return _drop(desk, message, Loss.SUPPRESSED)
     entries: list[Entry] = []
     refused: list[Refusal] = []
-    for collection, claims in _by_collection(message.identifiers).items():
+    for collection, claims in _by_collection(desk, message).items():
         resolution = _resolve(desk, message, claims)
         refused += resolution.refused
         if resolution.survivor is not None:
@@ -211,11 +215,28 @@ def link(desk: Desk, profile: int, linked: tuple[int, int], at: int) -> None:
     desk.links += [Link(profile, era, *linked, at), Link(*linked, profile, era, at)]
 
 
-def _by_collection(identifiers: Iterable[Identifier]) -> dict[str, list[Identifier]]:
+def _by_collection(desk: Desk, message: Message) -> dict[str, list[Identifier]]:
     parts: dict[str, list[Identifier]] = {}
-    for identifier in identifiers:
+    for identifier in message.identifiers:
         parts.setdefault(identifier.collection, []).append(identifier)
+    if len(parts) > MOST_COLLECTIONS or message.kind == Kind.GROUP:
+        return _narrowed(desk, message, parts)
     return parts
+
+
+def _narrowed(desk: Desk, message: Message, parts: Mapping[str, list[Identifier]]) -> dict[str, list[Identifier]]:
+    """Leave out collections that a message cannot name, too: users and accounts come before those named later.
+
+    A group message speaks of a user and an account, and of nothing else.
+    """
+    first = [collection for collection in (USERS, ACCOUNTS) if collection in parts]
+    others = [collection for collection in parts if collection not in first]
+    kept = first if message.kind == Kind.GROUP else [*first, *others][:MOST_COLLECTIONS]
+    over = sum(len(claims) for collection, claims in parts.items() if collection not in kept)
+    if over:
+        detail = f"{over} identifiers of collections that it cannot name as well"
+        desk.discards.append(_discard(message, Loss.COLLECTIONS_LIMIT, detail))
+    return {collection: claims for collection, claims in parts.items() if collection in kept}
 
 
 def _resolve(desk: Desk, message: Message, claims: Sequence[Identifier]) -> Resolution:

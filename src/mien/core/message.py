@@ -4,6 +4,7 @@ A dialect's `parse` makes messages out of its vendor's bodies. Past that door no
 """
 
 import hashlib
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -11,6 +12,10 @@ from msgspec import Struct
 
 USERS = "users"
 ACCOUNTS = "accounts"
+COLLECTION = re.compile(r"[a-z0-9_-]{1,64}")
+"""A name of a collection; whoever uses one first makes it."""
+TYPE = re.compile(r"[a-z0-9_.]{1,100}")
+"""A type of identifier."""
 
 ORDER_EPOCH = 1_577_836_800_000_000
 """2020-01-01T00:00:00Z in microseconds: where `order` and profile ids begin to count."""

@@ -62,7 +62,7 @@ class Plan:
     `upto` is the highest number there is in the space. `settled` is the number up to which every profile was
     evaluated, whatever is stored with it. `epoch` grows whenever other definitions become visible to readers.
     `births` are the places of those that hold of somebody of whom nothing is known, and `of_members` of those that
-    look at an account's users.
+    look at an account's users. `asked` says that accounts ask something of these profiles, who are users.
     """
 
     def __init__(self, compiled: Sequence[Compiled], *, upto: int, settled: int, epoch: int) -> None:
@@ -78,6 +78,7 @@ class Plan:
         for touch in self.memories.values():
             self.by_event.setdefault(touch.memory.event, []).append(touch)
         self.births = frozenset(place for place, c in enumerate(compiled) if _is_true_of_nobody(c))
+        self.asked = any(c.slot < 0 for c in compiled)
         self.of_members = frozenset(place for place, c in enumerate(compiled) if c.members)
         self.by_trait: dict[str, set[int]] = {}
         self.by_slot: dict[int, set[int]] = {}

@@ -63,7 +63,7 @@ def _comparison(query: Comparison) -> str:
     operands = ", ".join(show(operand) for operand in query.operands)
     if query.operator in _SYMBOL:
         return f"{show(query.scalar)} {_SYMBOL[query.operator]} {operands}"
-    return f"{show(query.scalar)}.{query.operator}({_duration(query.span) if query.span else operands})"
+    return f"{show(query.scalar)}.{query.operator}({duration(query.span) if query.span else operands})"
 
 
 def _scalar(query: Scalar) -> str:
@@ -114,19 +114,20 @@ def _filters(stream: Stream) -> Iterator[str]:
 def _window(window: Window) -> str:
     match window:
         case Sliding(oldest, None):
-            return f".within({_duration(oldest)})"
+            return f".within({duration(oldest)})"
         case Sliding(oldest, int(newest)):
-            return f".between({_duration(newest)}, {_duration(oldest)})"
+            return f".between({duration(newest)}, {duration(oldest)})"
         case Session(idle):
-            return f".expires_after({_duration(idle)})"
+            return f".expires_after({duration(idle)})"
         case AfterParent(0, last):
-            return f".within(parent: {_duration(last)})"
+            return f".within(parent: {duration(last)})"
         case AfterParent(first, last):
-            return f".between(parent: {_duration(first)}, {_duration(last)})"
+            return f".between(parent: {duration(first)}, {duration(last)})"
     raise TypeError(window)
 
 
-def _duration(span: int) -> str:
+def duration(span: int) -> str:
+    """Return a duration as a query writes it."""
     unit = next((unit for unit in ("day", "hour") if span % UNITS[unit] == 0), "minute")
     count = span // UNITS[unit]
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -72,7 +72,7 @@ def revise(
 def _wanted(newest: Mapping[str, Definition], given: Mapping[str, Any], now: int) -> dict[str, Definition]:
     """Return the definitions there are to be, by key; those that stay as they are keep their number."""
     wanted: dict[str, Definition] = {}
-    kept = [d for d in newest.values() if _section(d.kind) not in given]
+    kept = [d for d in newest.values() if section_of(d.kind) not in given]
     for definition in kept:
         wanted[definition.key] = definition
     for section, kind in SECTIONS.items():
@@ -86,7 +86,8 @@ def _wanted(newest: Mapping[str, Definition], given: Mapping[str, Any], now: int
     return _with_ids(wanted, newest)
 
 
-def _section(kind: Kind) -> str:
+def section_of(kind: Kind) -> str:
+    """Return the section of a file that holds definitions of a kind."""
     return next(section for section, of in SECTIONS.items() if of is kind)
 
 
@@ -172,7 +173,9 @@ def _check(wanted: Mapping[str, Definition]) -> None:
     for collection in sorted({d.collection for d in wanted.values()}):
         cycle = cycle_in(d for d in wanted.values() if d.collection == collection)
         if cycle:
-            raise Fault(f"refers to itself: {' → '.join(cycle)}", _section(wanted[cycle[0]].kind), cycle[0], "query")
+            raise Fault(
+                f"refers to itself: {' → '.join(cycle)}", section_of(wanted[cycle[0]].kind), cycle[0], "query"
+            )
 
 
 class _Revising:
@@ -302,7 +305,7 @@ def written(records: Iterable[DefinitionRecord]) -> dict[str, dict[str, dict[str
             body["enabled"] = False
         if d.kind is Kind.AUDIENCE:
             body = {"id": d.id, **body, **_audience(d)}
-        sections.setdefault(_section(d.kind), {})[key] = body
+        sections.setdefault(section_of(d.kind), {})[key] = body
     return sections
 
 

@@ -1,11 +1,11 @@
 """Bring what is computed of profiles up to date: core decides, and asks for what it has to know."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from mien.core.assess import NOTHING_SUPPLIED, Assessment, Needs, Subject, Supplied, assess
+from mien.core.assess import NOTHING_SUPPLIED, Assessment, Needs, Subject, Supplied, assess, consult
 from mien.core.computed import (
     ABSENT,
     AT_ONCE,
@@ -18,14 +18,19 @@ from mien.core.computed import (
     How,
     Noted,
     Passage,
+    Patched,
+    Shown,
     catch_up,
     changes,
     dated,
+    is_current,
     missing,
     packed,
+    patches,
     shown,
+    until_of,
 )
-from mien.core.condition import Weighed
+from mien.core.condition import View, Weighed
 from mien.core.fold import Outcome
 from mien.core.message import ACCOUNTS, USERS, Message
 from mien.core.plan import Plan
@@ -33,6 +38,8 @@ from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.core.spans import NEVER
 from mien.store.base import Head, Store
+
+_T = TypeVar("_T")
 
 
 class Brought(NamedTuple):
@@ -122,22 +129,31 @@ def bring(
     plan = space.policy.plans.get(profile.collection)
     if plan is None:
         return _without_definitions(profile, now)
-    seen = shown(profile.computed, plan) if profile.computed.epoch == plan.epoch else profile.shown
+    if not whole and not members and is_current(profile.computed, plan, now=now):
+        return Brought(replace(profile, computed=packed(profile.computed, plan)))
     computed = _caught_up(store, space, plan, profile) if whole else profile.computed
     if whole or members:
         touched = None if computed.touched is None else computed.touched | plan.of_members
         computed = replace(computed, touched=touched)
-    computed, passages = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
-    for_account = _of_account(computed) != _of_account(profile.computed)
-    if computed.results == profile.computed.results and computed.epoch == plan.epoch:
+    computed, passages, slots = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
+    before = profile.computed.results
+    for_account = plan.asked and _of_account(computed) != _of_account(profile.computed)
+    if computed.results is before and computed.epoch == plan.epoch:
         return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
+    if computed.epoch == plan.epoch and not whole:
+        changed = patches(before, computed.results, slots, plan, at=now, cause=cause)
+        seen: Mapping[str, Shown] = Patched(
+            profile.shown, {c.key: Shown(c.now, c.kind) if c.now != ABSENT else None for c in changed}
+        )
+    else:
+        changed = changes(profile.shown, computed, plan, at=now, cause=cause)
+        seen = shown(computed, plan)
     noted = None
-    changed = changes(seen, computed, plan, at=now, cause=cause)
     if changed:
         noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
         computed = replace(computed, noted_at=noted.at)
     computed = replace(packed(computed, plan), epoch=plan.epoch)
-    return Brought(replace(profile, computed=computed, shown=shown(computed, plan)), passages, noted, for_account)
+    return Brought(replace(profile, computed=computed, shown=seen), passages, noted, for_account)
 
 
 def _without_definitions(profile: Profile, now: int) -> Brought:
@@ -146,7 +162,9 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
         return Brought(profile)
     why, at = Cause(How.DEFINITION), max(now, profile.computed.noted_at + 1)
     gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
-    return Brought(replace(profile, computed=NOTHING, shown={}), noted=Noted(profile.id, at, gone) if gone else None)
+    if not gone:
+        return Brought(replace(profile, computed=Computed(noted_at=profile.computed.noted_at)))
+    return Brought(replace(profile, computed=Computed(noted_at=at), shown={}), noted=Noted(profile.id, at, gone))
 
 
 def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:
@@ -158,7 +176,7 @@ def _caught_up(store: Store, space: Space, plan: Plan, profile: Profile) -> Comp
     computed = profile.computed
     upto = max(computed.upto, plan.settled)
     if upto >= plan.upto:
-        return replace(computed, stale=False)
+        return replace(computed, stale=False, until=until_of(computed.results))
     return catch_up(computed, plan, history(store, space, plan, profile, upto=upto), upto=upto)
 
 
@@ -172,10 +190,14 @@ def history(store: Store, space: Space, plan: Plan, profile: Profile, *, upto: i
 
 def _through_time(
     store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause
-) -> tuple[Computed, tuple[tuple[int, Passage], ...]]:
-    """Evaluate a profile at each instant at which something was due, and at last at `now`."""
+) -> tuple[Computed, tuple[tuple[int, Passage], ...], set[int]]:
+    """Evaluate a profile at each instant at which something was due, and at last at `now`.
+
+    Return the slots whose values became others, too.
+    """
     computed = profile.computed
     passages: list[tuple[int, Passage]] = []
+    slots: set[int] = set()
     # With something new in it a profile is not what it was at instants that have passed.
     steps = STEPS if computed.touched == frozenset() else 0
     while True:
@@ -185,9 +207,10 @@ def _through_time(
         why = Cause(How.TIME) if computed.touched == frozenset() else cause
         result = _assessed(store, space, plan, replace(profile, computed=computed), at, why)
         passages += [(profile.id, passage) for passage in result.passages]
+        slots.update(result.slots)
         computed = result.computed
         if at == now:
-            return computed, tuple(passages)
+            return computed, tuple(passages), slots
 
 
 def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause) -> Assessment:
@@ -199,6 +222,21 @@ def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int
         if not result.needs.edges and not result.needs.members:
             return result
         supplied = _supplied(store, space, plan, profile, result.needs, supplied, now)
+
+
+def ask(store: Store, space: Space, profile: Profile, slot: int, question: Callable[[View], _T], *, now: int) -> _T:
+    """Return what a question comes to that looks at a profile as the definition of a slot does.
+
+    The profile must have been brought to that instant.
+    """
+    plan = space.policy.plans[profile.collection]
+    subject = Subject(profile.collection, profile.computed, profile.traits, profile.known)
+    supplied = NOTHING_SUPPLIED
+    while True:
+        answer, needs = consult(subject, plan, slot, question, now=now, supplied=supplied)
+        if not needs.edges and not needs.members:
+            return answer
+        supplied = _supplied(store, space, plan, profile, needs, supplied, now)
 
 
 def _supplied(

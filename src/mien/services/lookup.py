@@ -14,19 +14,8 @@ from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.errors import ProfileNotFound
 from mien.services.evaluation import bring
-from mien.store.base import (
-    Event,
-    EventQuery,
-    Head,
-    HeldIdentifier,
-    LinkRow,
-    Look,
-    Place,
-    Recent,
-    Store,
-    TraitSheet,
-    read_members,
-)
+from mien.store.base import Event, EventQuery, Head, HeldIdentifier, LinkRow, Look, Place, Recent, Store
+from mien.store.sheet import TraitSheet, read_members
 
 _encode = msgspec.json.Encoder().encode
 

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field, structs
 from msgspec.structs import replace
 
 from mien.core.fold import Policy
+from mien.core.message import TYPE
 from mien.core.presets import PRESETS
 from mien.core.rules import Login, Logout, Rules, TypeRule, compiled
 from mien.core.space import DAY, Retention, Space
@@ -129,7 +130,7 @@ def _given(settings: Struct, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _type_name(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_.]{1,100}", text):
+    if not TYPE.fullmatch(text):
         raise ValueError("cannot name a type: use lower-case letters, digits, `_` and `.`, at most 100")
     return text
 

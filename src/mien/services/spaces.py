@@ -1,7 +1,7 @@
 """Spaces: what they are as data, applied from a file and written back to one."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,6 @@ from msgspec import Struct
 from mien.core.definition import Definition, Kind, State
 from mien.core.plan import plans
 from mien.core.space import Credential, Source, SourceKind, Space
-from mien.errors import NotFound, SpaceNotFound
 from mien.services import definitions
 from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
@@ -23,17 +22,26 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. /-]{0,99}")
 
 
+def _nothing_to_say(_: Any) -> Sequence[str]:
+    return ()
+
+
 class Section(Struct, frozen=True):
     """What a dialect keeps in a space: the fields of its section in the file.
 
-    `secrets` names the field that maps the names of credentials to their secrets; it is kept apart, hashed.
-    `unique` names a field whose value no other space may have; it is the space's own name where it is not given.
+    `secrets` names the field that maps the names of credentials to their secrets, which are kept apart, hashed. A
+    secret is text; or, where the fields allow it, an object with the text as `secret`, of which the rest, `about`,
+    is kept in the section. `unique` names a field whose value no other space may have; it is the space's own name
+    where it is not given. `check` raises Fault for fields that contradict each other, and returns what the operator
+    should know of them.
     """
 
     dialect: str
     fields: type[Struct]
     secrets: str
-    unique: str
+    unique: str = ""
+    about: frozenset[str] = frozenset()
+    check: Callable[[Any], Sequence[str]] = _nothing_to_say
 
 
 class Change(Struct, frozen=True):
@@ -53,12 +61,16 @@ class _SourceFile(Struct, forbid_unknown_fields=True):
 
 
 class Catalog(Struct, frozen=True):
-    """All spaces, and the sources and credentials that are valid, each found by the hash of its secret."""
+    """All spaces, and the sources and credentials that are valid, each found by the hash of its secret.
+
+    `named` are the same credentials by space, dialect and name.
+    """
 
     revision: int
     spaces: Mapping[str, Space]
     sources: Mapping[bytes, Source]
     credentials: Mapping[tuple[str, bytes], Credential]
+    named: Mapping[tuple[str, str, str], Credential]
 
 
 def read_catalog(store: Store) -> Catalog:
@@ -66,6 +78,7 @@ def read_catalog(store: Store) -> Catalog:
     tenancy = store.tenancy()
     defined = store.definitions()
     evaluations = store.evaluations()
+    valid = [c for c in tenancy.credentials if c.revoked_at is None]
     return Catalog(
         revision=tenancy.revision,
         spaces={
@@ -77,7 +90,8 @@ def read_catalog(store: Store) -> Catalog:
             for record in tenancy.spaces
         },
         sources={s.digest: s for s in tenancy.sources if s.revoked_at is None},
-        credentials={(c.dialect, c.digest): c for c in tenancy.credentials if c.revoked_at is None},
+        credentials={(c.dialect, c.digest): c for c in valid},
+        named={(c.space, c.dialect, c.name): c for c in valid},
     )
 
 
@@ -188,11 +202,14 @@ class _Plan:
     def _settings(self, slug: str, given: Mapping[str, Any]) -> None:
         own = {k: v for k, v in given.items() if k not in {"sources", *definitions.SECTIONS, *self._sections}}
         dialects = {}
+        notes: list[Change] = []
         for dialect, section in self._sections.items():
             self._given.append((slug, dialect, section.unique))
             if dialect in given:
                 with at(dialect):
-                    dialects[dialect] = self._section(slug, section, given[dialect])
+                    dialects[dialect] = self._section(slug, section, given[dialect], notes)
+            elif about := self._about(slug, section):
+                dialects[dialect] = {section.secrets: about}
         settings = {**own, "dialects": dialects}
         space_of(slug, settings)
         for dialect in own.get("rate_limits", {}):
@@ -201,6 +218,7 @@ class _Plan:
         document = msgspec.json.encode(settings, order="deterministic")
         if document != self._documents.get(slug):
             self.changes.append(Change(f"{'change' if slug in self._documents else 'create'} space {slug}"))
+            self.changes += notes
             self.records.append(SpaceRecord(slug, document))
             self._documents[slug] = document
 
@@ -216,12 +234,24 @@ class _Plan:
         if revision.evaluation != evaluation:
             self.evaluations[slug] = revision.evaluation
 
-    def _section(self, slug: str, section: Section, given: Any) -> dict[str, Any]:
-        fields = msgspec.to_builtins(convert({} if given is None else given, section.fields))
-        for name, secret in (fields.pop(section.secrets, None) or {}).items():
+    def _about(self, slug: str, section: Section) -> dict[str, Any]:
+        """Return what is kept of a section's credentials beside their secrets: a file without them leaves it so."""
+        document = self._documents.get(slug, b'{"dialects":{}}')
+        about: dict[str, Any] = msgspec.json.decode(document)["dialects"].get(section.dialect, {})
+        return {**about.get(section.secrets, {})}
+
+    def _section(self, slug: str, section: Section, given: Any, notes: list[Change]) -> dict[str, Any]:
+        read = convert({} if given is None else given, section.fields)
+        notes += [Change(f"note on {section.dialect} in space {slug}: {note}") for note in section.check(read)]
+        fields, about = msgspec.to_builtins(read), self._about(slug, section)
+        for name, whole in (fields.pop(section.secrets, None) or {}).items():
+            rest = {} if isinstance(whole, str) else whole
             with at(section.secrets, name):
-                self._credential(slug, section, name, secret)
-        return {key: value for key, value in fields.items() if value is not None}
+                self._credential(slug, section, name, rest.pop("secret", whole))
+            about[name] = rest
+        kept = {key: value for key, value in fields.items() if value is not None}
+        about = {name: rest for name, rest in about.items() if rest}
+        return {**kept, section.secrets: about} if about else kept
 
     def _source(self, slug: str, name: str, given: _SourceFile) -> None:
         have = self._sources.get((slug, name))
@@ -283,7 +313,7 @@ class _Plan:
             for c in self._credentials.values():
                 if c.dialect == dialect:
                     yield (c.space, dialect, section.secrets, c.name), "secret", (dialect, c.digest)
-            for slug, document in self._documents.items():
+            for slug, document in self._documents.items() if section.unique else ():
                 own = msgspec.json.decode(document)["dialects"].get(dialect, {})
                 yield (slug, dialect, section.unique), "id", (dialect, own.get(section.unique, slug))
 
@@ -331,63 +361,15 @@ def export(store: Store, sections: Sequence[Section]) -> str:
             if s.space == record.slug and s.revoked_at is None
         }
         for section in sections:
+            own = dialects.get(section.dialect, {})
+            about = own.get(section.secrets, {})
             secrets = {
-                c.name: shown(c.digest)
+                c.name: {"secret": shown(c.digest), **about[c.name]} if c.name in about else shown(c.digest)
                 for c in tenancy.credentials
                 if (c.space, c.dialect, c.revoked_at) == (record.slug, section.dialect, None)
             }
             if secrets or section.dialect in dialects:
-                document[section.dialect] = {**dialects.get(section.dialect, {}), section.secrets: secrets}
+                document[section.dialect] = {**own, section.secrets: secrets}
         document.update(definitions.written([d for d in defined if d.space == record.slug]))
         spaces[record.slug] = document
     return yaml.safe_dump({"spaces": spaces}, sort_keys=False, allow_unicode=True)
-
-
-def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *, now: int) -> str:
-    """Create a source, or give one of this name a new key; return the key, which is kept nowhere else.
-
-    Without a kind it is an sdk, or what it was before.
-    """
-    _require_space(store, slug)
-    before = {s.name: s.kind for s in store.tenancy().sources if s.space == slug}
-    secret = new_secret("wk")
-    source = new_source(slug, name, kind or before.get(name, SourceKind.SDK), digest(secret), now=now)
-    with store.begin() as unit:
-        unit.save_source(source)
-    return secret
-
-
-def create_credential(store: Store, slug: str, dialect: str, name: str, *, now: int) -> str:
-    """Create a credential, or give one of this name a new secret; return the secret, kept nowhere else."""
-    _require_space(store, slug)
-    secret = new_secret("tok")
-    credential = new_credential(slug, dialect, name, digest(secret), now=now)
-    with store.begin() as unit:
-        unit.save_credential(credential)
-    return secret
-
-
-def revoke_source(store: Store, slug: str, name: str, *, now: int) -> None:
-    """Revoke a source's key: every node refuses it within a second."""
-    for source in store.tenancy().sources:
-        if (source.space, source.name) == (slug, name):
-            with store.begin() as unit:
-                unit.save_source(msgspec.structs.replace(source, revoked_at=source.revoked_at or now))
-            return
-    raise NotFound(f"Space `{slug}` has no source `{name}`.")
-
-
-def revoke_credential(store: Store, slug: str, dialect: str, name: str, *, now: int) -> None:
-    """Revoke a credential: every node refuses it within a second."""
-    for credential in store.tenancy().credentials:
-        if (credential.space, credential.dialect, credential.name) == (slug, dialect, name):
-            revoked = msgspec.structs.replace(credential, revoked_at=credential.revoked_at or now)
-            with store.begin() as unit:
-                unit.save_credential(revoked)
-            return
-    raise NotFound(f"Space `{slug}` has no {dialect} credential `{name}`.")
-
-
-def _require_space(store: Store, slug: str) -> None:
-    if slug not in {record.slug for record in store.tenancy().spaces}:
-        raise SpaceNotFound(f"There is no space `{slug}`: create it with `mien apply`.")

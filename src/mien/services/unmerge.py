@@ -75,6 +75,7 @@ def _computed(
         upto=plan.upto,
         epoch=plan.epoch if before is None else then.epoch,
         results=then.results,
+        until=then.until,
         noted_at=max(then.noted_at, computed.noted_at),
         touched=None,
         stale=False,

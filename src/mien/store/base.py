@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from mien.core.activity import Activity
 from mien.core.computed import Cause, Change
@@ -24,73 +23,8 @@ from mien.core.message import Discard, Identifier, Kind, Message
 from mien.core.profile import Profile, Stamp
 from mien.core.space import Credential, Source
 from mien.core.story import Merge, Notes, Unmerge
-from mien.core.traits import Write
 from mien.core.unmerge import Family, Split
-
-CUSTOM, COMPUTED, AUDIENCE = range(3)
-"""The kinds of trait: what a source set, what was computed of events, whether somebody is in an audience."""
-
-
-class TraitSheet(Struct, frozen=True, array_like=True):
-    """The traits of a profile, without tombstones, in the byte order of their keys, ready to be answered with.
-
-    `text` is the inside of a JSON object, and `ends` are the places in it where each member ends, four bytes each,
-    the lowest first: a page of traits is a slice that nobody needs to understand. `places` and `writes`, in
-    MessagePack, are understood by `written`. `kinds` has a byte for each member: CUSTOM, COMPUTED or AUDIENCE; it is
-    empty when all are custom. `epoch` is that of the plan that what is computed was shown by.
-    """
-
-    text: bytes
-    ends: bytes
-    places: Raw = Raw(b"\x90")
-    writes: Raw = Raw(b"\x90")
-    removed: Raw = Raw(b"\x80")
-    kinds: bytes = b""
-    shadowed: Raw = Raw(b"\x80")
-    epoch: int = 0
-
-    def __len__(self) -> int:
-        return len(self.ends) // 4
-
-    def slice(self, first: int, last: int) -> bytes:
-        """Return the members from `first` up to `last`, without it."""
-        ends = self.ends
-        last = min(last, len(ends) // 4)
-        if first >= last:
-            return b""
-        start = int.from_bytes(ends[4 * first - 4 : 4 * first], "little") + 1 if first else 0
-        return self.text[start : int.from_bytes(ends[4 * last - 4 : 4 * last], "little")]
-
-    def members(self) -> dict[str, Raw]:
-        """Return keys and the JSON text of their values."""
-        return read_members(self.text)
-
-    def members_of(self, kind: int) -> dict[str, Raw]:
-        """Return keys and the JSON text of their values, of one kind."""
-        if not self.kinds:
-            return self.members() if kind == CUSTOM else {}
-        return {
-            key: value for (key, value), own in zip(self.members().items(), self.kinds, strict=True) if own == kind
-        }
-
-    def written(self) -> dict[str, tuple[bytes, Write]]:
-        """Return the keys of custom traits, the JSON text of their values, and the write that set each."""
-        writes, places = _decode_writes(self.writes), _decode_places(self.places)
-        return {
-            key: (bytes(value), writes[place])
-            for (key, value), place in zip(self.members().items(), places, strict=True)
-            if place >= 0
-        }
-
-
-def read_members(text: bytes) -> dict[str, Raw]:
-    """Return the keys in the inside of a JSON object, and the JSON text of their values."""
-    return _decode_members(b"{%b}" % text)
-
-
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_places = msgspec.msgpack.Decoder(list[int]).decode
-_decode_writes = msgspec.msgpack.Decoder(list[Write]).decode
+from mien.store.sheet import TraitSheet
 
 
 class Head(NamedTuple):
@@ -200,6 +134,15 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
     done: int = 0
     total: int = 0
     began_at: int = 0
+
+
+class Backlog(NamedTuple):
+    """Profiles whose time has come: how many have to be looked at at once, up to 10,000, and since when the one
+    of the others waits that waits longest; None when none does.
+    """
+
+    at_once: int
+    since: int | None
 
 
 class DefinitionRecord(NamedTuple):
@@ -403,6 +346,9 @@ class Store(Protocol):
 
     def due(self, *, now: int, limit: int) -> list[tuple[int, int]]:
         """Return when something of a profile may change, and its id, for those whose time has come: oldest first."""
+
+    def backlog(self, *, now: int) -> Backlog:
+        """Return how many profiles wait to be brought up to date, and for how long."""
 
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """Return profiles in the order of their ids, beyond one; with `computed` only if something is computed."""

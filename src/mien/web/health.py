@@ -4,7 +4,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from mien import clock
 from mien.errors import MienError
+from mien.services.pulse import Watch
 from mien.web.metrics import Metrics
 from mien.web.queue import IngestQueue
 from mien.web.reader import Reader
@@ -13,6 +15,7 @@ from mien.web.routing import READ, Endpoint, Handler, MethodNotAllowed, Route
 
 def health_routes(reader: Reader, queue: IngestQueue, metrics: Metrics) -> list[Route]:
     """Return `/livez`, `/readyz` and `/metrics`."""
+    watch = Watch()
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -28,6 +31,10 @@ def health_routes(reader: Reader, queue: IngestQueue, metrics: Metrics) -> list[
         return JSONResponse({"ready": not wrong, **wrong}, status_code=503 if wrong else 200)
 
     async def read_metrics(_: Request) -> Response:
+        try:
+            metrics.show(await reader.ask(lambda store: watch.look(store, now=clock.now())))
+        except MienError:
+            metrics.show(None)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     def route(path: str, handler: Handler) -> Route:

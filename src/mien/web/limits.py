@@ -21,7 +21,8 @@ class RateLimits:
             return
         item = _parse(rate)
         if not self._limiter.hit(item, *key):
-            raise RateLimited(retry_after=max(1, item.get_expiry() // max(item.amount, 1)))
+            wait = max(1, item.get_expiry() // max(item.amount, 1))
+            raise RateLimited(retry_after=wait, amount=item.amount, window=item.get_expiry())
 
 
 @lru_cache(128)

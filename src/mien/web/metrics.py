@@ -3,10 +3,13 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
+from math import nan
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+
+from mien.services.pulse import Pulse
 
 _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _NAMES = [*map(str, _BOUNDS), "+Inf"]
@@ -53,4 +56,29 @@ class Metrics:
         self.messages = Counter(
             "mien_messages", "Messages taken in, by what became of them.", ["outcome"], registry=self.registry
         )
+        self._lag = Gauge(
+            "mien_sweep_lag_seconds", "How late the profile is whose time came first.", registry=self.registry
+        )
+        self._at_once = Gauge(
+            "mien_profiles_to_look_at", "Profiles to be looked at whole, at most 10000.", registry=self.registry
+        )
+        self._definitions = Gauge(
+            "mien_definitions", "Computed traits and audiences.", ["state"], registry=self.registry
+        )
+        self._progress = Gauge(
+            "mien_evaluation_progress", "Share of profiles evaluated.", ["space"], registry=self.registry
+        )
         self.restarts = Counter("mien_writer_restarts", "Times the writer was begun anew.", registry=self.registry)
+
+    def show(self, pulse: Pulse | None) -> None:
+        """Show how far computed traits and audiences are; None when nobody knows."""
+        self._definitions.clear()
+        self._progress.clear()
+        self._lag.set(nan if pulse is None else pulse.lag / 1_000_000)
+        self._at_once.set(nan if pulse is None else pulse.at_once)
+        if pulse is None:
+            return
+        for state, number in pulse.definitions.items():
+            self._definitions.labels(state).set(number)
+        for space, share in pulse.progress.items():
+            self._progress.labels(space).set(share)

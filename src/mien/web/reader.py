@@ -52,11 +52,11 @@ class Reader:
 
         return at_once if self._store.instant else on_a_thread
 
-    async def ask(self, question: Callable[[Store], _T]) -> _T:
-        """Return what a question that looks once finds."""
+    async def ask(self, question: Callable[[Store], _T], *, one_look: bool = True) -> _T:
+        """Return what a question finds, which looks once unless it says otherwise."""
         if self._store.instant:
             return question(self.store())
-        return await self._elsewhere(question, one_look=True)
+        return await self._elsewhere(question, one_look=one_look)
 
     def store(self) -> Store:
         """Return the store, where reads are instant; what is read before the next `await` is one state."""

@@ -16,6 +16,7 @@ log = structlog.get_logger("mien.web")
 
 Handler = Callable[[Request], Awaitable[Response]]
 Explain = Callable[[MienError], Response]
+Finish = Callable[[Scope, Response], None]
 
 
 class MethodNotAllowed(MienError):
@@ -90,10 +91,14 @@ class Endpoint:
     """A handler as an ASGI application.
 
     `explain` answers for every MienError, in the dialect's shape; a bug is logged, and explained as a MienError.
+    `finish` may change any answer, before it is sent.
     """
 
-    def __init__(self, handler: Handler, explain: Explain, methods: frozenset[str]) -> None:
+    def __init__(
+        self, handler: Handler, explain: Explain, methods: frozenset[str], finish: Finish | None = None
+    ) -> None:
         self._handler = handler
+        self._finish = finish
         self._explain = explain
         self._methods = methods
         self._allow = ", ".join(sorted(methods | {"OPTIONS"}))
@@ -112,6 +117,8 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 (a bug in one answer is an answer too, in the dialect's shape)
             log.error("request failed", request=scope.get("request_id"), error=trace(error))
             response = self._explain(MienError("Something went wrong in Mien; it was logged."))
+        if self._finish is not None:
+            self._finish(scope, response)
         await response(scope, receive, send)
 
     def _other_method(self, method: str) -> Response:

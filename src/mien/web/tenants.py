@@ -3,12 +3,15 @@
 import binascii
 import hmac
 import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha256
+from typing import Any, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from mien.core.space import Credential, Source, Space
+from mien.core.space import Credential, Source
 from mien.errors import CredentialRefused, Unavailable
 from mien.logs import Trouble, trace
 from mien.services.secrets import digest
@@ -22,11 +25,17 @@ MAX_AGE = 0.5
 """Seconds. A revoked secret is dead within one second on every node."""
 
 
+_T = TypeVar("_T")
+
+Open = Callable[[Catalog, bytes | None], _T]
+"""Returns what an `Authorization` header opens; raises CredentialRefused when that is nothing."""
+
+
 class _View(Struct):
     """A catalog, and what the headers seen since it was read opened."""
 
     catalog: Catalog
-    opened: dict[tuple[str, bytes], Space]
+    opened: dict[tuple[str, bytes], Any]
 
 
 class Tenants:
@@ -76,30 +85,30 @@ class Tenants:
         source = self.current().sources.get(hashed)
         return source if source and hmac.compare_digest(source.digest, hashed) else None
 
-    def space(self, dialect: str, header: bytes | None) -> Space:
-        """Return the space that the user of a Basic header opens; raise CredentialRefused when it opens none.
+    def opened(self, dialect: str, header: bytes | None, opens: Open[_T]) -> _T:
+        """Return what an `Authorization` header opens in a dialect, as `opens` finds it in the catalog.
 
-        Headers that opened one are remembered by their hash until a secret is made or revoked.
+        Headers that opened something are remembered by their hash until something in the catalog changes.
         """
         view = self._view
         seen = (dialect, sha256(header or b"").digest())
-        space = view.opened.get(seen)
-        if space is None:
-            space = _open(view.catalog, dialect, basic_user(header))
+        opened: _T | None = view.opened.get(seen)
+        if opened is None:
+            opened = opens(view.catalog, header)
             if len(view.opened) >= MOST_REMEMBERED:
                 view.opened.clear()
-            view.opened[seen] = space
-        return space
+            view.opened[seen] = opened
+        return opened
 
 
-def _open(catalog: Catalog, dialect: str, secret: str | None) -> Space:
-    if secret is None:
-        raise CredentialRefused
-    hashed = digest(secret)
-    credential: Credential | None = catalog.credentials.get((dialect, hashed))
-    if credential is None or not hmac.compare_digest(credential.digest, hashed):
-        raise CredentialRefused
-    return catalog.spaces[credential.space]
+def credential_of(catalog: Catalog, dialect: str, secrets: Iterable[str]) -> Credential:
+    """Return the credential of the first of these secrets that is valid; raise CredentialRefused when none is."""
+    for secret in secrets:
+        hashed = digest(secret)
+        credential: Credential | None = catalog.credentials.get((dialect, hashed))
+        if credential is not None and hmac.compare_digest(credential.digest, hashed):
+            return credential
+    raise CredentialRefused
 
 
 def basic_user(header: bytes | None) -> str | None:
@@ -111,3 +120,27 @@ def basic_user(header: bytes | None) -> str | None:
     except ValueError:
         return None
     return text.partition(":")[0] or None
+
+
+def bearers(header: bytes | None) -> Sequence[str]:
+    """Return what a Bearer `Authorization` header may mean: its text, and what the text says in base64."""
+    if header is None or header[:7].lower() != b"bearer ":
+        return ()
+    given = header[7:].strip()
+    found = []
+    for form in (given, _decoded(given)):
+        with suppress(UnicodeDecodeError):
+            found.append(form.decode())
+    return [text for text in found if text]
+
+
+def _decoded(given: bytes) -> bytes:
+    """Return what base64 of either alphabet, padded or not, says, without the line end that tools add; or nothing."""
+    plain = given.rstrip(b"=").translate(_URL_SAFE)
+    try:
+        return binascii.a2b_base64(plain + b"=" * (-len(plain) % 4), strict_mode=True).strip()
+    except ValueError:
+        return b""
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mien.dialects.segment import ask
 from mien.errors import Invalid, MienError
+from mien.store import sheet
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_lists_add_up_and_commas_divide() -> None:
     query = ask.read_query(b"include=a,b&include=c%2Cd+e&exclude=&class=audience&class=computed_trait")
     question = ask.traits(query)
     assert question.include == ["a", "b", "c", "d e"]
-    assert question.chosen == "computed_trait"
+    assert question.kind == sheet.COMPUTED
     assert ask.events({"exclude": ""}).exclude == frozenset()
 
 
@@ -108,5 +109,8 @@ def test_collections_are_checked_in_the_words_of_the_seed() -> None:
     assert ask.check_collection("users") == "users"
     with pytest.raises(MienError, match=r"The parameter `collection` has invalid character\(s\) `!`"):
         ask.check_collection("users!!")
-    with pytest.raises(MienError, match="must be `users` or `accounts`"):
-        ask.check_collection("planets")
+    with pytest.raises(MienError, match="must have 1 to 64 characters"):
+        ask.check_collection("p" * 65)
+    with pytest.raises(MienError, match=r"invalid character\(s\) `Pé`"):
+        ask.check_collection("Planété")
+    assert ask.check_collection("planets_2-b") == "planets_2-b"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ksuid import Ksuid
 
 from mien.core.identity import OWN_ID
-from mien.core.message import USERS, Identifier, order_of
+from mien.core.message import COLLECTION, USERS, Identifier, order_of
 from mien.dialects.segment.names import lookups, profile_of, segment_id
 from tests.factories import NOW
 
@@ -23,6 +23,14 @@ def test_a_segment_id_names_its_profile_and_no_other(profile: int) -> None:
     assert profile_of("users", text) == profile
     assert profile_of("accounts", segment_id("accounts", profile)) == profile
     assert profile_of("accounts", text) is None
+
+
+@given(profiles, st.from_regex(COLLECTION, fullmatch=True).filter(lambda name: name not in {"users", "accounts"}))
+def test_ids_of_named_collections_begin_alike_and_name_one_profile_each(profile: int, collection: str) -> None:
+    text = segment_id(collection, profile)
+    assert text.startswith("ent_")
+    assert profile_of(collection, text) == profile
+    assert profile_of(("x" + collection)[:64], text) is None
 
 
 def test_the_last_eight_characters_belong_in_front_as_in_the_seed() -> None:

@@ -139,7 +139,10 @@ def test_configured_types_are_found_in_both_spellings() -> None:
         {"id": "1", "type": "phone", "collection": "users", "encoding": "md5"},
         {"id": "1", "type": "Phone", "collection": "users", "encoding": "none"},
         {"id": "1", "type": "$id", "collection": "users", "encoding": "none"},
-        {"id": "1", "type": "phone", "collection": "planets", "encoding": "none"},
+        {"id": "1", "type": "phone", "collection": "Planets", "encoding": "none"},
+        {"id": "1", "type": "phone", "collection": "", "encoding": "none"},
+        {"id": "1", "type": "phone", "collection": "p" * 65, "encoding": "none"},
+        {"id": "1", "type": "phone", "collection": None, "encoding": "none"},
         {"id": "1", "type": "phone", "collection": ["users"], "encoding": "none"},
         {"id": None, "type": "phone", "collection": "users", "encoding": "none"},
         {"id": "1", "type": 5, "collection": "users", "encoding": "none"},
@@ -150,6 +153,49 @@ def test_a_malformed_external_id_is_reported_and_the_rest_kept(external: Any) ->
     taken = batch({"type": "identify", "userId": "u1", "context": {"externalIds": [external]}})
     assert [i.type for i in taken.submission.messages[0].identifiers] == ["user_id"]
     assert [discard.reason for discard in taken.submission.discards] == ["external_id_invalid"]
+
+
+def external(collection: str, value: str = "1", kind: str = "id") -> dict[str, str]:
+    return {"id": value, "type": kind, "collection": collection, "encoding": "none"}
+
+
+def found_in(**item: Any) -> tuple[str, list[tuple[str, str]]]:
+    taken = batch({"type": "identify", **item})
+    assert taken.submission.discards == ()
+    [message] = taken.submission.messages
+    return message.subject, [(i.collection, i.type) for i in message.identifiers]
+
+
+def test_an_identify_that_names_only_a_profile_of_a_named_collection_describes_it() -> None:
+    """Nobody's e-mail address, then, is taken for a user's."""
+    context = {
+        "externalIds": [external("stores")],
+        "traits": {"email": "a@x.c"},
+        "device": {"type": "ios", "id": "i"},
+    }
+    assert found_in(context=context, traits={"email": "ulm@shop.c"}) == ("stores", [("stores", "id")])
+    assert found_in(context={**context, "groupId": "g"})[1] == [("accounts", "group_id"), ("stores", "id")]
+
+
+def test_beside_a_user_it_describes_the_user() -> None:
+    context = {"externalIds": [external("stores"), external("users", "5", "phone")]}
+    both = [("stores", "id"), ("users", "phone")]
+    assert found_in(userId="u1", context=context) == ("users", [("users", "user_id"), *both])
+    assert found_in(context=context, traits={"email": "e"}) == ("users", [("users", "email"), *both])
+
+
+@pytest.mark.parametrize(
+    ("item", "context"),
+    [
+        ({"type": "identify"}, {"externalIds": [external("users")]}),
+        ({"type": "identify"}, {"externalIds": [external("accounts")], "groupId": "g"}),
+        ({"type": "identify"}, {"externalIds": [external("Stores")]}),
+        ({"type": "group", "groupId": "g"}, {"externalIds": [external("stores")]}),
+        ({"type": "alias", "previousId": "p"}, {"externalIds": [external("stores")]}),
+    ],
+)
+def test_nothing_else_stands_in_for_a_user(item: dict[str, Any], context: dict[str, Any]) -> None:
+    assert reasons({**item, "context": context}) == ["no_user_anon_id"]
 
 
 # -- what is discarded ------------------------------------------------------------------------------------------

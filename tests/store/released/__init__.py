@@ -10,6 +10,7 @@ from pathlib import Path
 from mien.core.message import ACCOUNTS, Identifier
 from mien.core.story import Merge
 from mien.store.base import EventQuery
+from mien.store.sheet import AUDIENCE, COMPUTED
 from mien.store.sql import SqlStore, open_engine
 from mien.store.sql.engine import Engine
 from mien.store.sql.migrate import apply, steps
@@ -35,7 +36,7 @@ def _fill(db: Engine, file: Path) -> None:
 
 def everything_is_there(store: SqlStore, schema: int = NEWEST) -> None:
     """Check what `make` wrote."""
-    for check in (_schema_1, _schema_2)[:schema]:
+    for check in (_schema_1, _schema_2, _schema_3)[:schema]:
         check(store)
 
 
@@ -96,3 +97,24 @@ def it_goes_on(store: SqlStore) -> None:
     with store.begin() as unit:
         unit.erase("acme", [whole])
     assert store.owner("acme", U1) is None
+
+
+def _schema_3(store: SqlStore) -> None:
+    profile = store.owner("acme", user("user_id", "u4"))
+    assert profile is not None
+    sheet = sheet_of(store, profile)
+    assert sheet is not None
+    assert sheet.text == b'"buyers":true,"orders":2,"recent":false'
+    assert list(sheet.kinds) == [AUDIENCE, COMPUTED, AUDIENCE]
+    definitions = {record.definition.key: record.definition for record in store.definitions()}
+    assert sorted(definitions) == ["buyers", "orders", "recent", "spent_7d"]
+    assert [member.profile for member in store.members("acme", definitions["buyers"].number, beyond=0, limit=9)] == [
+        profile
+    ]
+    assert store.members("acme", definitions["recent"].number, beyond=0, limit=9) == []
+    changes = store.changes("acme", beyond=None, limit=9)
+    assert [change.key for row in changes for change in row.changes] == [
+        *("orders", "recent", "spent_7d"),
+        *("buyers", "orders", "spent_7d"),
+        *("recent", "spent_7d"),
+    ]

@@ -9,10 +9,11 @@ import msgspec
 from ksuid import Ksuid
 from msgspec import Struct
 
-from mien.core.message import USERS, Identifier, identifier_key
-from mien.dialects.segment.names import COLLECTIONS, KSUID_EPOCH, TYPE
+from mien.core.message import COLLECTION, TYPE, USERS, Identifier, identifier_key
+from mien.dialects.segment.names import KSUID_EPOCH
 from mien.errors import Invalid, MienError
-from mien.store.base import AUDIENCE, COMPUTED, HeldIdentifier, Recent
+from mien.store.base import HeldIdentifier, Recent
+from mien.store.sheet import AUDIENCE, COMPUTED
 from mien.web.times import read_time
 
 Query = Mapping[str, str]
@@ -106,12 +107,12 @@ def removal(collection: str, identifier: str, body: bytes) -> tuple[Identifier, 
 
 def check_collection(collection: str) -> str:
     """Return the collection; raise FieldRefused in Segment's words when it is none (reference: 1.5)."""
-    if collection in COLLECTIONS:
+    if COLLECTION.fullmatch(collection):
         return collection
-    wrong = dict.fromkeys(c for c in collection if not (c.isascii() and (c.isalnum() or c in "_-")))
+    wrong = dict.fromkeys(c for c in collection[:100] if not COLLECTION.fullmatch(c))
     if wrong:
         raise FieldRefused(f"The parameter `collection` has invalid character(s) `{''.join(wrong)}`")
-    raise FieldRefused("The parameter `collection` must be `users` or `accounts`")
+    raise FieldRefused("The parameter `collection` must have 1 to 64 characters")
 
 
 def traits(query: Query) -> TraitsQuestion:

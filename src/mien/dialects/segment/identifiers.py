@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mien.core.message import ACCOUNTS, USERS, Identifier, Kind
-from mien.dialects.segment.names import COLLECTIONS, TYPE
+from mien.core.message import ACCOUNTS, COLLECTION, TYPE, USERS, Identifier, Kind
 
 MAX_ID_LENGTH = 1024
 """Characters in the value of an identifier; a longer one identifies nobody."""
@@ -26,19 +25,38 @@ def text_of(value: Any) -> str | None:
 
 
 class Found(NamedTuple):
-    """The identifiers in a message, each once; how many were too long or too many, and how many malformed."""
+    """The identifiers in a message, each once; how many were too long or too many, and how many malformed.
+
+    `subject` is the collection that the traits of an identify call describe.
+    """
 
     identifiers: tuple[Identifier, ...]
     too_long: int = 0
     malformed: int = 0
     too_many: int = 0
+    subject: str = USERS
+
+
+def subject_of(item: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+    """Return whom a message is about: the user it names, or else the first profile of a named collection.
+
+    None when it names neither: for an account alone there is no message.
+    """
+    if text_of(item.get("userId")) is not None or text_of(item.get("anonymousId")) is not None:
+        return USERS
+    named = [external["collection"] for external in _external_ids(context) if _well_formed(external)]
+    others = [collection for collection in named if collection not in {USERS, ACCOUNTS}]
+    if not others:
+        return None
+    return USERS if USERS in named else str(others[0])
 
 
 def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any], custom: Iterable[str]) -> Found:
     """Return the identifiers in a message.
 
     `custom` are the types a space configures beyond those whose places are known. The traits of a group call
-    describe the account, so no identifier of the user is taken out of them.
+    describe the account, so no identifier of the user is taken out of them; a message that is about a profile of a
+    named collection names no user at all.
     """
     found: dict[Identifier, None] = {}
     too_long = malformed = too_many = 0
@@ -59,21 +77,27 @@ def identifiers_of(kind: Kind, item: Mapping[str, Any], context: Mapping[str, An
     if kind == Kind.ALIAS:
         return Found(tuple(found), too_long)
     add(USERS, "anonymous_id", item.get("anonymousId"))
-    for place in _places(kind, item, context):
-        add(USERS, "email", place.get("email"))
-        for name in custom:
-            add(USERS, name, place.get(name))
-            add(USERS, name, place.get(_camel(name)))
-    for name, value in _from_context(context):
-        add(USERS, name, value)
+    subject = USERS if found else subject_of(item, context) or USERS
+    if subject == USERS:
+        for place in _places(kind, item, context):
+            add(USERS, "email", place.get("email"))
+            for name in custom:
+                add(USERS, name, place.get(name))
+                add(USERS, name, place.get(_camel(name)))
+        for name, value in _from_context(context):
+            add(USERS, name, value)
     add(ACCOUNTS, "group_id", item.get("groupId") if kind == Kind.GROUP else context.get("groupId"))
-    external_ids = context.get("externalIds")
-    for external in external_ids if isinstance(external_ids, list) else ():
+    for external in _external_ids(context):
         if _well_formed(external):
             add(external["collection"], external["type"], external["id"])
         else:
             malformed += 1
-    return Found(tuple(found), too_long, malformed, too_many)
+    return Found(tuple(found), too_long, malformed, too_many, subject)
+
+
+def _external_ids(context: Mapping[str, Any]) -> list[Any]:
+    external_ids = context.get("externalIds")
+    return external_ids if isinstance(external_ids, list) else []
 
 
 def _places(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -109,7 +133,8 @@ def _well_formed(external: Any) -> bool:
     return (
         isinstance(external, dict)
         and external.keys() >= _EXTERNAL_ID_FIELDS
-        and external["collection"] in COLLECTIONS
+        and isinstance(external["collection"], str)
+        and COLLECTION.fullmatch(external["collection"]) is not None
         and external["encoding"] == "none"
         and isinstance(external["type"], str)
         and TYPE.fullmatch(external["type"]) is not None

@@ -4,7 +4,6 @@ Trait keys pass through unchanged: Segment keeps `firstName` and `first_name` as
 spelling of the caller is the canonical one here.
 """
 
-import re
 from hashlib import blake2b
 
 from ksuid import Ksuid
@@ -12,10 +11,7 @@ from ksuid import Ksuid
 from mien.core.definition import Definition
 from mien.core.definition import Kind as DefinitionKind
 from mien.core.identity import OWN_ID
-from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, received_at_of
-
-TYPE = re.compile(r"[a-z0-9_.]{1,100}")
-"""A type of identifier (reference: 3.2)."""
+from mien.core.message import ACCOUNTS, TYPE, USERS, Identifier, Kind, received_at_of
 
 BUILT_IN_TYPES = frozenset(
     {
@@ -39,11 +35,12 @@ BUILT_IN_TYPES = frozenset(
 CALLS = (Kind.IDENTIFY, Kind.TRACK, Kind.PAGE, Kind.SCREEN, Kind.GROUP, Kind.ALIAS)
 """The kinds of message of the Tracking API (reference: 2.1)."""
 
-COLLECTIONS = (USERS, ACCOUNTS)
 KSUID_EPOCH = 1_400_000_000
 """Seconds since 1970 at which KSUIDs begin to count."""
 
 PREFIXES = {USERS: "use_", ACCOUNTS: "acc_"}
+NAMED = "ent_"
+"""How ids of profiles begin that belong to any other collection."""
 
 CONSENT = "segment_consent_preference"
 """Traits whose key begins so hold consent, which the Profile API never returns (seed; reference: 5.2)."""
@@ -66,16 +63,16 @@ def computation_id(definition: Definition) -> str:
 
 
 def segment_id(collection: str, profile: int) -> str:
-    """Return the id Segment's clients see of a profile: `use_`, then a KSUID turned so that its head is random."""
+    """Return the id Segment's clients see of a profile: a prefix, then a KSUID turned so that its head is random."""
     own = profile.to_bytes(8, "big")
     seconds = received_at_of(profile) // 1_000_000 - KSUID_EPOCH
     ksuid = str(Ksuid.from_bytes(seconds.to_bytes(4, "big") + own + _check(collection, own)))
-    return PREFIXES[collection] + ksuid[_HEAD:] + ksuid[:_HEAD]
+    return PREFIXES.get(collection, NAMED) + ksuid[_HEAD:] + ksuid[:_HEAD]
 
 
 def profile_of(collection: str, text: str) -> int | None:
     """Return the profile a Segment id names, or None when it is not one of ours."""
-    prefix = PREFIXES[collection]
+    prefix = PREFIXES.get(collection, NAMED)
     if not text.startswith(prefix) or len(text) != len(prefix) + Ksuid.BASE62_LENGTH:
         return None
     turned = text.removeprefix(prefix)
@@ -88,7 +85,10 @@ def profile_of(collection: str, text: str) -> int | None:
 
 
 def _check(collection: str, own: bytes) -> bytes:
-    return blake2b(own, digest_size=8, person=collection.encode()).digest()
+    # The longest names do not fit as they are.
+    name = collection.encode()
+    person = name if len(name) <= blake2b.PERSON_SIZE else blake2b(name, digest_size=blake2b.PERSON_SIZE).digest()
+    return blake2b(own, digest_size=8, person=person).digest()
 
 
 def lookups(collection: str, segment: str) -> list[Identifier]:

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw, Struct
 
-from mien.core.message import ACCOUNTS, USERS, Discard, Kind, Message, Submission, order_of
+from mien.core.message import ACCOUNTS, Discard, Kind, Message, Submission, order_of
 from mien.core.space import Source, Space
-from mien.dialects.segment.identifiers import MAX_ID_LENGTH, MAX_IDS, identifiers_of, text_of
+from mien.dialects.segment.identifiers import MAX_ID_LENGTH, MAX_IDS, identifiers_of, subject_of, text_of
 from mien.dialects.segment.names import BUILT_IN_TYPES, CALLS, call_of
 from mien.dialects.segment.reasons import REFUSED, Dropped, Note
 from mien.errors import Invalid
@@ -227,7 +227,7 @@ def _message(item: dict[str, Any], envelope: Envelope, arrival: Arrival, positio
         timestamp=_timestamp(item, envelope, arrival),
         order=order_of(arrival.received_at, position),
         identifiers=found.identifiers,
-        subject=ACCOUNTS if kind == Kind.GROUP else USERS,
+        subject=ACCOUNTS if kind == Kind.GROUP else found.subject,
         traits={k: _encode(v) for k, v in traits.items()} if kind in {Kind.IDENTIFY, Kind.GROUP} else {},
         event=event,
         properties=_encode(properties),
@@ -275,7 +275,7 @@ def _check(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> N
         if given is not None and given != "" and text_of(given) is None:
             raise _Discarded(Dropped.ID_NOT_STRING, f"`{name}` must be a string")
     if text_of(item.get("userId")) is None and text_of(item.get("anonymousId")) is None:
-        raise _Discarded(Dropped.NOBODY, "a message needs a `userId` or an `anonymousId`")
+        _check_named(kind, item, context)
     if kind == Kind.TRACK:
         _check_track(item, context)
     elif kind == Kind.GROUP:
@@ -293,6 +293,12 @@ def _check(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> N
     device = context.get("device")
     if isinstance(device, dict) and not isinstance(device.get("advertisingId"), str | None):
         raise _Discarded(Dropped.ADVERTISING_ID_NOT_STRING, "`context.device.advertisingId` must be a string")
+
+
+def _check_named(kind: Kind, item: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    """Check that a message without a user names a profile of another collection; a group or alias call cannot."""
+    if kind in {Kind.GROUP, Kind.ALIAS} or subject_of(item, context) is None:
+        raise _Discarded(Dropped.NOBODY, "a message needs a `userId` or an `anonymousId`")
 
 
 def _check_track(item: Mapping[str, Any], context: Mapping[str, Any]) -> None:

@@ -14,7 +14,8 @@ from mien.dialects.segment.auth import space_of
 from mien.dialects.segment.names import CONSENT, lookups, segment_id
 from mien.dialects.segment.settings import DIALECT, RATE, space_id
 from mien.services import lookup
-from mien.store.base import EventQuery, HeldIdentifier, Store, read_members
+from mien.store.base import EventQuery, HeldIdentifier, Store
+from mien.store.sheet import read_members
 from mien.web.limits import RateLimits
 from mien.web.proxies import Proxies
 from mien.web.routing import header, parameter

@@ -3,11 +3,20 @@
 from collections.abc import Collection, Iterable
 from itertools import groupby
 
-from mien.core.computed import Noted, Passage
+from mien.core.computed import AT_ONCE, Noted, Passage
 from mien.core.identity import OWN_ID
 from mien.core.message import USERS, Identifier, Message, identifier_key
 from mien.core.profile import Profile
-from mien.store.base import ChangesRow, DefinitionRecord, Evaluation, Head, Member, Size, Stay
+from mien.store.base import (
+    Backlog,
+    ChangesRow,
+    DefinitionRecord,
+    Evaluation,
+    Head,
+    Member,
+    Size,
+    Stay,
+)
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
 from mien.store.sql.messages import message_of
@@ -15,6 +24,7 @@ from mien.store.sql.profiles import COLUMNS
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
 _DAY = 86_400_000_000
+_MOST_WAITING = 10_000
 
 
 class EvaluationReads:
@@ -50,6 +60,13 @@ class EvaluationReads:
                 (now, limit),
             )
         ]
+
+    def backlog(self, *, now: int) -> Backlog:
+        """See Store."""
+        some = f"SELECT 1 FROM profiles WHERE due_at = {AT_ONCE} LIMIT {_MOST_WAITING}"
+        at_once: int = self.db.value(f"SELECT count(*) FROM ({some}) AS waiting")
+        since = self.db.value(f"SELECT min(due_at) FROM profiles WHERE due_at > {AT_ONCE} AND due_at <= ?", now)
+        return Backlog(at_once, since)
 
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """See Store."""

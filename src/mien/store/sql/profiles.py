@@ -8,9 +8,11 @@ from mien.core.identity import OWN_ID
 from mien.core.message import Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.errors import Contended
-from mien.store.base import Head, HeldIdentifier, Look, Recent, TraitSheet
+from mien.store.base import Head, HeldIdentifier, Look, Recent
+from mien.store.sheet import TraitSheet
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
+from mien.store.sql.sheets import read_sheet, write_traits
 
 COLUMNS = "profile_id, version, space, collection, merged_into, head, traits, identifiers, activity, computed, due_at"
 """The columns of `documents.profile_of`, in their order."""
@@ -60,7 +62,7 @@ class ProfileReads:
 
     def sheet(self, profile: Profile) -> TraitSheet:
         """See Store."""
-        return documents.read_sheet(documents.write_traits(profile.traits, profile.shown, profile.computed.shown_by))
+        return read_sheet(write_traits(profile.traits, profile.shown, profile.computed.shown_by))
 
     def identifiers(self, profile: int) -> list[HeldIdentifier]:
         """See Store."""
@@ -159,7 +161,7 @@ def canonical(db: Engine, space: str, collection: str, profile: int) -> int | No
 
 
 def _look(profile: int, traits: bytes, due: int | None) -> Look:
-    return Look(profile, documents.read_sheet(traits), due)
+    return Look(profile, read_sheet(traits), due)
 
 
 def _head(row: Row) -> Head:
@@ -187,7 +189,7 @@ def _state(profile: Profile) -> Row:
     return (
         profile.merged_into,
         documents.write_head(profile),
-        documents.write_traits(profile.traits, profile.shown, profile.computed.shown_by),
+        write_traits(profile.traits, profile.shown, profile.computed.shown_by),
         documents.write_identifiers(profile.identifiers),
         documents.encode(profile.activity),
         documents.write_computed(profile.computed),

@@ -1,0 +1,34 @@
+"""`mien evaluate`: evaluate existing profiles for new definitions, here and now."""
+
+from typing import Annotated
+
+import typer
+
+from mien import clock
+from mien.cli.common import StoreOption, console, opened, space_named
+from mien.cli.definitions import progress
+from mien.services.preparation import advance
+from mien.services.spaces import read_catalog
+from mien.services.sweep import STEP, sweep
+from mien.store.base import Evaluation, Store
+
+
+def evaluate(space: Annotated[str, typer.Argument(help="The name of the space.")], store: StoreOption = None) -> None:
+    """Evaluate the profiles of a space for definitions that are new, and those whose time has come.
+
+    A serving Mien does so by itself; beside one this is safe, and needless.
+    """
+    with opened(store) as found, progress("profiles") as advanced:
+        space_named(found, space)
+        while _step(found, space):
+            evaluation = found.evaluations().get(space, Evaluation())
+            advanced(min(evaluation.done, evaluation.total), evaluation.total)
+    console.print("Every profile is evaluated, and what was being prepared is live.")
+
+
+def _step(store: Store, space: str) -> bool:
+    """Evaluate some profiles; say whether there may be more."""
+    # What is new becomes live only when nobody has yet to be looked at whole.
+    spaces, now = read_catalog(store).spaces, clock.now()
+    swept = sweep(store, spaces, now=now).profiles
+    return advance(store, {space: spaces[space]}, now=now) or swept == STEP

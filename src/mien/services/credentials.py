@@ -1,0 +1,103 @@
+"""The secrets that open a space, one by one: made, changed and revoked by hand, beside what a file says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from mien.core.space import Source, SourceKind
+from mien.errors import Invalid, NotFound, SpaceNotFound
+from mien.services.fault import Fault, at, convert
+from mien.services.secrets import digest, new_secret
+from mien.services.spaces import Section, new_credential, new_source
+from mien.store.base import SpaceRecord, Store
+
+
+def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *, now: int) -> str:
+    """Create a source, or give one of this name a new key; return the key, which is kept nowhere else.
+
+    Without a kind it is an sdk, or what it was before.
+    """
+    _record(store, slug)
+    before = {s.name: s.kind for s in store.tenancy().sources if s.space == slug}
+    secret = new_secret("wk")
+    source = new_source(slug, name, kind or before.get(name, SourceKind.SDK), digest(secret), now=now)
+    with store.begin() as unit:
+        unit.save_source(source)
+    return secret
+
+
+def create_credential(
+    store: Store, slug: str, section: Section, name: str, *, about: Mapping[str, Any] | None = None, now: int
+) -> str:
+    """Create a credential, or give one of this name a new secret; return the secret, kept nowhere else.
+
+    `about` is what the section keeps of a credential beside its secret; what was kept stays where it is not given.
+    """
+    record = _record(store, slug)
+    secret = new_secret("tok")
+    credential = new_credential(slug, section.dialect, name, digest(secret), now=now)
+    changed = _with_about(record, section, name, about) if about else None
+    with store.begin() as unit:
+        unit.save_credential(credential)
+        if changed:
+            unit.save_space(changed)
+    return secret
+
+
+def _with_about(record: SpaceRecord, section: Section, name: str, about: Mapping[str, Any]) -> SpaceRecord:
+    unknown = about.keys() - section.about
+    if unknown:
+        raise Fault(f"credentials of {section.dialect} have no {', '.join(sorted(unknown))}")
+    document = msgspec.json.decode(record.document)
+    own = document["dialects"].setdefault(section.dialect, {})
+    others = own.get(section.secrets, {})
+    with at(record.slug, section.dialect):
+        section.check(convert({**own, section.secrets: {name: {"secret": "-", **about}}}, section.fields))
+    own[section.secrets] = {**others, name: {**others.get(name, {}), **about}}
+    return SpaceRecord(record.slug, msgspec.json.encode(document, order="deterministic"))
+
+
+def revoke_source(store: Store, slug: str, name: str, *, now: int) -> None:
+    """Revoke a source's key: every node refuses it within a second."""
+    for source in store.tenancy().sources:
+        if (source.space, source.name) == (slug, name):
+            with store.begin() as unit:
+                unit.save_source(msgspec.structs.replace(source, revoked_at=source.revoked_at or now))
+            return
+    raise NotFound(f"Space `{slug}` has no source `{name}`.")
+
+
+def revoke_credential(store: Store, slug: str, dialect: str, name: str, *, now: int) -> None:
+    """Revoke a credential: every node refuses it within a second."""
+    for credential in store.tenancy().credentials:
+        if (credential.space, credential.dialect, credential.name) == (slug, dialect, name):
+            revoked = msgspec.structs.replace(credential, revoked_at=credential.revoked_at or now)
+            with store.begin() as unit:
+                unit.save_credential(revoked)
+            return
+    raise NotFound(f"Space `{slug}` has no {dialect} credential `{name}`.")
+
+
+def _record(store: Store, slug: str) -> SpaceRecord:
+    for record in store.tenancy().spaces:
+        if record.slug == slug:
+            return record
+    raise SpaceNotFound(f"There is no space `{slug}`: create it with `mien apply`.")
+
+
+def source_of_files(store: Store, slug: str, name: str, *, now: int) -> Source:
+    """Return a source, made if there is none of this name: of kind csv, with a key that nobody has.
+
+    Raise Invalid when it was revoked.
+    """
+    _record(store, slug)
+    for source in store.tenancy().sources:
+        if (source.space, source.name) == (slug, name):
+            if source.revoked_at is not None:
+                raise Invalid(f"The source `{name}` of space `{slug}` is revoked: import under another name.")
+            return source
+    made = new_source(slug, name, SourceKind.CSV, digest(new_secret("wk")), now=now)
+    with store.begin() as unit:
+        unit.save_source(made)
+    return made

@@ -1,0 +1,1 @@
+"""Tables: rows in, Messages out, then the same ingest as everything else."""
