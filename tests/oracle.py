@@ -212,7 +212,8 @@ def _holds_of_one(operator: Op, left: Any, operands: Sequence[Any]) -> bool:
         and _same(left, operands[0])
     ):
         return True
-    there = [operand for operand in operands if operand is not None]
+    several = operator in {Op.CONTAINS, Op.ONE_OF, Op.NONE_OF}
+    there = [one for operand in operands for one in (_items(operand) if several else [operand]) if one is not None]
     return any(_TESTS[operator](item, operand) for item in _items(left) for operand in there)
 
 

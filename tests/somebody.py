@@ -6,7 +6,6 @@ Beside it lies all that ever came in, so that what is computed can be compared w
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hypothesis import note
 from msgspec.structs import replace
 
 from mien.core.assess import Edge, Needs, Subject, Supplied, assess
@@ -113,8 +112,8 @@ class Somebody:
         past, seen = self.past(computed, now), shown(computed, self.plan)
         for one in self.plan.visible.values():
             have = seen[one.key].text if one.key in seen else None
-            note(f"{one.key} at {now - NOW}: {have!r}")
             if one.kind is Kind.AUDIENCE:
-                assert (have == TRUE) == oracle.belongs(one, parse(one), past, known=self.known, now=now)
+                holds = oracle.belongs(one, parse(one), past, known=self.known, now=now)
+                assert (have == TRUE) == holds, (one.key, have, now - NOW)
             else:
-                assert have == oracle.value(parse(one), past, now=now)
+                assert have == oracle.value(parse(one), past, now=now), (one.key, now - NOW)

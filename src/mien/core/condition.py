@@ -275,6 +275,8 @@ def compare(comparison: Comparison, value: Any, operands: Sequence[Any], now: in
     """Say whether a comparison holds of a value. Of a list it holds when it holds of one item."""
     if comparison.span:
         return _by_the_clock(comparison.operator, value, comparison.span, now)
+    if comparison.operator in _OF_SEVERAL:
+        operands = [one for operand in operands for one in values.items(operand)]
     match comparison.operator:
         case Operator.EXISTS:
             held = value is not None
@@ -321,6 +323,9 @@ def _of_times(test: Callable[[int, int], bool]) -> Callable[[Any, Any], bool]:
 def _equal(value: Any, operand: Any) -> bool:
     return operand is not None and values.same(value, operand)
 
+
+_OF_SEVERAL = {Operator.CONTAINS, Operator.OMITS, Operator.ONE_OF, Operator.NONE_OF}
+"""A list among their operands stands for its items."""
 
 _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQUALS: _equal,
