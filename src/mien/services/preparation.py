@@ -54,22 +54,18 @@ def _step(
     if not profiles:
         return False
     brought = [bring(store, space, p, now=now, cause=Cause(How.DEFINITION), whole=True) for p in profiles]
-    unit.write(space.slug, put(store, space, Outcome(), _changed(space, profiles, brought)))
+    unit.write(space.slug, put(store, space, Outcome(), _changed(profiles, brought)))
     after = replace(evaluation, cursor=profiles[-1].id, done=evaluation.done + len(profiles))
     unit.save_evaluation(space.slug, after, revised=False)
     return True
 
 
-def _changed(space: Space, profiles: list[Profile], brought: list[Brought]) -> list[Brought]:
-    """Return those that are to be written: somebody of whom nothing is computed stays as they are.
-
-    But an account that looks at its users has to be found when one of them changes.
-    """
-    looking = {collection for collection, plan in space.policy.plans.items() if plan.of_members}
+def _changed(profiles: list[Profile], brought: list[Brought]) -> list[Brought]:
+    """Return those that are to be written: somebody of whom nothing is computed stays as they are."""
     return [
         b
         for p, b in zip(profiles, brought, strict=True)
-        if p.computed != NOTHING or b.profile.computed.results or b.profile.computed.states or p.collection in looking
+        if p.computed != NOTHING or b.profile.computed.results or b.profile.computed.states
     ]
 
 
