@@ -27,7 +27,7 @@ from mien.dialects.growthloop.names import (
 )
 from mien.dialects.growthloop.parse import EVERYTHING, Selection
 from mien.dialects.growthloop.views import Entity, Told, audience, trait_in
-from mien.services.lookup import Found
+from mien.store.base import Look
 from mien.store.sheet import AUDIENCE, TraitSheet
 from mien.web.answers import JsonAnswer
 from mien.web.times import write_time
@@ -47,7 +47,7 @@ def answer(value: Any, status: int = 200) -> JsonAnswer:
 
 
 def profile(
-    entity: Entity, entity_id: str, found: Found, *, space: str, now: int, selection: Selection = EVERYTHING
+    entity: Entity, entity_id: str, found: Look, *, space: str, now: int, selection: Selection = EVERYTHING
 ) -> bytes:
     """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
     sheet = found.sheet
@@ -60,7 +60,7 @@ def profile(
 
 
 def _memberships(
-    entity: Entity, found: Found, ends: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
+    entity: Entity, found: Look, ends: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the audiences a profile is in, as they are told of: each by its id."""
     text = found.sheet.text
