@@ -18,12 +18,13 @@ def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *
 
     Without a kind it is an sdk, or what it was before.
     """
-    _record(store, slug)
-    before = {s.name: s.kind for s in store.tenancy().sources if s.space == slug}
     secret = new_secret("wk")
-    source = new_source(slug, name, kind or before.get(name, SourceKind.SDK), digest(secret), now=now)
-    with store.begin() as unit:
-        unit.save_source(source)
+    with store.begin(alone=True) as unit:
+        _record(store, slug)
+        before = [s for s in store.tenancy().sources if (s.space, s.name) == (slug, name)]
+        unit.bury(source.digest for source in before)
+        kinds = [kind] if kind else [source.kind for source in before]
+        unit.save_source(new_source(slug, name, (kinds or [SourceKind.SDK])[0], digest(secret), now=now))
     return secret
 
 
@@ -34,14 +35,15 @@ def create_credential(
 
     `about` is what the section keeps of a credential beside its secret; what was kept stays where it is not given.
     """
-    record = _record(store, slug)
     secret = new_secret("tok")
-    credential = new_credential(slug, section.dialect, name, digest(secret), now=now)
-    changed = _with_about(record, section, name, about) if about else None
-    with store.begin() as unit:
-        unit.save_credential(credential)
-        if changed:
-            unit.save_space(changed)
+    # Alone: what else a file says of the space at this moment must not be lost.
+    with store.begin(alone=True) as unit:
+        record = _record(store, slug)
+        named = (slug, section.dialect, name)
+        unit.bury(c.digest for c in store.tenancy().credentials if (c.space, c.dialect, c.name) == named)
+        unit.save_credential(new_credential(*named, digest(secret), now=now))
+        if about:
+            unit.save_space(_with_about(record, section, name, about))
     return secret
 
 
@@ -64,6 +66,7 @@ def revoke_source(store: Store, slug: str, name: str, *, now: int) -> None:
         if (source.space, source.name) == (slug, name):
             with store.begin() as unit:
                 unit.save_source(msgspec.structs.replace(source, revoked_at=source.revoked_at or now))
+                unit.bury([source.digest])
             return
     raise NotFound(f"Space `{slug}` has no source `{name}`.")
 
@@ -75,6 +78,7 @@ def revoke_credential(store: Store, slug: str, dialect: str, name: str, *, now: 
             revoked = msgspec.structs.replace(credential, revoked_at=credential.revoked_at or now)
             with store.begin() as unit:
                 unit.save_credential(revoked)
+                unit.bury([credential.digest])
             return
     raise NotFound(f"Space `{slug}` has no {dialect} credential `{name}`.")
 

@@ -64,12 +64,14 @@ def revise(
     Raise Fault when one cannot be understood, or when they contradict each other.
     """
     newest = {d.key: d for d in sorted(have, key=lambda d: d.number) if d.state is not State.RETIRED}
-    wanted = _wanted(newest, given, now)
+    wanted = _wanted(newest, given, evaluation.last_id, now)
     _check(wanted)
     return _Revising(have, newest, evaluation, now).to(wanted, profiles)
 
 
-def _wanted(newest: Mapping[str, Definition], given: Mapping[str, Any], now: int) -> dict[str, Definition]:
+def _wanted(
+    newest: Mapping[str, Definition], given: Mapping[str, Any], last_id: int, now: int
+) -> dict[str, Definition]:
     """Return the definitions there are to be, by key; those that stay as they are keep their number."""
     wanted: dict[str, Definition] = {}
     kept = [d for d in newest.values() if section_of(d.kind) not in given]
@@ -83,7 +85,7 @@ def _wanted(newest: Mapping[str, Definition], given: Mapping[str, Any], now: int
                 if key in wanted:
                     raise Fault("is the key of another computed trait or audience of this space")
                 wanted[key] = _definition(kind, key, body, newest.get(key), now)
-    return _with_ids(wanted, newest)
+    return _with_ids(wanted, newest, last_id)
 
 
 def section_of(kind: Kind) -> str:
@@ -145,10 +147,15 @@ def _instant(given: Any) -> int | None:
     return moment
 
 
-def _with_ids(wanted: Mapping[str, Definition], newest: Mapping[str, Definition]) -> dict[str, Definition]:
-    """Return the definitions with an id for each audience: the one it has, the one it is given, or the next."""
+def _with_ids(
+    wanted: Mapping[str, Definition], newest: Mapping[str, Definition], last_id: int
+) -> dict[str, Definition]:
+    """Return the definitions with an id for each audience: the one it has, the one it is given, or the next.
+
+    The next is above all there ever were: whoever still asks for one that is gone must not get another.
+    """
     numbered = dict(wanted)
-    highest = max((d.id for d in (*wanted.values(), *newest.values())), default=0)
+    highest = max([last_id, *(d.id for d in (*wanted.values(), *newest.values()))])
     seen: dict[int, str] = {}
     for key, definition in wanted.items():
         if definition.kind is not Kind.AUDIENCE:
@@ -212,7 +219,8 @@ class _Revising:
         for key in self._newest.keys() - wanted.keys():
             self._say("remove", self._newest[key])
             hidden |= self._supersede(key, replaced=False)
-        evaluation = self._begun(number, hidden=hidden, profiles=profiles)
+        last_id = max([self._evaluation.last_id, *(d.id for d in wanted.values())])
+        evaluation = replace(self._begun(number, hidden=hidden, profiles=profiles), last_id=last_id)
         return Revision(list(self._saved.values()), evaluation, self._sentences)
 
     def _say(self, what: str, definition: Definition) -> None:

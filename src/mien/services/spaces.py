@@ -63,7 +63,8 @@ class _SourceFile(Struct, forbid_unknown_fields=True):
 class Catalog(Struct, frozen=True):
     """All spaces, and the sources and credentials that are valid, each found by the hash of its secret.
 
-    `named` are the same credentials by space, dialect and name.
+    `named` are the same credentials by space, dialect and name. `number` tells the store from others; nobody outside
+    knows it.
     """
 
     revision: int
@@ -71,6 +72,7 @@ class Catalog(Struct, frozen=True):
     sources: Mapping[bytes, Source]
     credentials: Mapping[tuple[str, bytes], Credential]
     named: Mapping[tuple[str, str, str], Credential]
+    number: int
 
 
 def read_catalog(store: Store) -> Catalog:
@@ -81,6 +83,7 @@ def read_catalog(store: Store) -> Catalog:
     valid = [c for c in tenancy.credentials if c.revoked_at is None]
     return Catalog(
         revision=tenancy.revision,
+        number=tenancy.number,
         spaces={
             record.slug: with_definitions(
                 _space(record),
@@ -180,6 +183,7 @@ class _Plan:
         self._sections = {section.dialect: section for section in sections}
         self._environment = environment
         self._now = now
+        self._dead = tenancy.dead
         self._documents = {r.slug: r.document for r in tenancy.spaces}
         self._sources = {(s.space, s.name): s for s in tenancy.sources}
         self._credentials = {(c.space, c.dialect, c.name): c for c in tenancy.credentials}
@@ -264,7 +268,7 @@ class _Plan:
                 hashed = self._digest(secret)
         source = new_source(slug, name, given.kind, hashed, now=have.created_at if have else self._now)
         self._given.append((slug, "sources", name))
-        if source != have and not _revoked(have, hashed):
+        if source != have and not self._is_dead(have, hashed):
             self.changes.append(Change(f"{'change' if have else 'create'} source {name} of space {slug}", made))
             self.sources.append(source)
             self._sources[slug, name] = source
@@ -275,12 +279,20 @@ class _Plan:
         hashed = self._digest(secret)
         credential = new_credential(slug, dialect, name, hashed, now=have.created_at if have else self._now)
         self._given.append((slug, dialect, section.secrets, name))
-        if credential != have and not _revoked(have, hashed):
+        if credential != have and not self._is_dead(have, hashed):
             self.changes.append(
                 Change(f"{'change' if have else 'create'} {dialect} credential {name} of space {slug}")
             )
             self.credentials.append(credential)
             self._credentials[slug, dialect, name] = credential
+
+    def _is_dead(self, have: Source | Credential | None, hashed: bytes) -> bool:
+        """Say whether this very secret was revoked or replaced by hand: a file that holds it changes nothing."""
+        if hashed not in self._dead:
+            return have is not None and have.revoked_at is not None and have.digest == hashed
+        if have is None:
+            raise ValueError("is a secret that was revoked: give another one")
+        return True
 
     def _digest(self, secret: str) -> bytes:
         if secret.startswith("env:"):
@@ -316,11 +328,6 @@ class _Plan:
             for slug, document in self._documents.items() if section.unique else ():
                 own = msgspec.json.decode(document)["dialects"].get(dialect, {})
                 yield (slug, dialect, section.unique), "id", (dialect, own.get(section.unique, slug))
-
-
-def _revoked(have: Source | Credential | None, hashed: bytes) -> bool:
-    """Say whether this very secret was revoked: a file that still holds it does not bring it back."""
-    return have is not None and have.revoked_at is not None and have.digest == hashed
 
 
 def new_source(slug: str, name: str, kind: SourceKind, hashed: bytes, *, now: int) -> Source:

@@ -111,12 +111,18 @@ class SpaceRecord(NamedTuple):
 
 
 class Tenancy(NamedTuple):
-    """All spaces with their sources and credentials, revoked ones included, and the revision of it all."""
+    """All spaces with their sources and credentials, revoked ones included, and the revision of it all.
+
+    `dead` are the hashes of secrets that were revoked, or replaced by hand. `number` tells the store from others;
+    nobody outside knows it.
+    """
 
     revision: int
     spaces: Sequence[SpaceRecord]
     sources: Sequence[Source]
     credentials: Sequence[Credential]
+    dead: frozenset[bytes]
+    number: int
 
 
 class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
@@ -124,7 +130,7 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
 
     Every profile was evaluated for those up to the number `settled`; readers see values by `epoch`. Those up to
     `target` are being evaluated: `cursor` is the last profile that was, None when nothing is to be done; `done` of
-    `total` profiles, since `began_at`.
+    `total` profiles, since `began_at`. `last_id` is the highest id that an audience ever had.
     """
 
     settled: int = 0
@@ -134,6 +140,7 @@ class Evaluation(Struct, frozen=True, kw_only=True, array_like=True):
     done: int = 0
     total: int = 0
     began_at: int = 0
+    last_id: int = 0
 
 
 class Backlog(NamedTuple):
@@ -285,6 +292,9 @@ class Unit(Protocol):
 
     def save_evaluation(self, space: str, evaluation: Evaluation, *, revised: bool) -> None:
         """Keep how far a space is; `revised` when every node has to know."""
+
+    def bury(self, digests: Iterable[bytes]) -> None:
+        """Remember the hashes of secrets that must not come back."""
 
     def save_space(self, record: SpaceRecord) -> None:
         """Create a space or replace its settings."""

@@ -21,11 +21,15 @@ class ScopeMissing(MienError):
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: the space as it is served to them, and what they may do there. A `token` opens one profile only."""
+    """Who asks: the space as it is served to them, and what they may do there. A `token` opens one profile only.
+
+    `number` is that of the store.
+    """
 
     view: View
     credential: Credential
     rights: Rights
+    number: int
     token: ReadToken | None = None
 
     def entity(self, name: str) -> Entity:
@@ -76,7 +80,7 @@ class Guard:
 
     def _with(self, catalog: Catalog, credential: Credential, token: ReadToken | None = None) -> Caller:
         view = self._views.of(catalog.spaces[credential.space])
-        return Caller(view, credential, view.rights_of(credential.name), token)
+        return Caller(view, credential, view.rights_of(credential.name), catalog.number, token)
 
 
 _TOKEN = tokens.PREFIX.encode()

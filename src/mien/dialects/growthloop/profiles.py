@@ -99,7 +99,7 @@ class Profiles:
         entity = caller.entity(asked.entity)
         expires_at = now + asked.ttl * 1_000_000
         said = ReadToken(caller.view.space.slug, caller.credential.name, entity.name, asked.id, expires_at)
-        return render.token(tokens.write(said, caller.credential), expires_at)
+        return render.token(tokens.write(said, caller.credential, number=caller.number), expires_at)
 
 
 def _name(caller: Caller, entity: Entity, entity_id: str) -> Identifier:

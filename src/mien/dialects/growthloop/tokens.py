@@ -37,10 +37,10 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ReadToken).decode
 
 
-def write(token: ReadToken, credential: Credential) -> str:
-    """Return the text of a token, signed by the key that makes it."""
+def write(token: ReadToken, credential: Credential, *, number: int) -> str:
+    """Return the text of a token, signed by the key that makes it in the store of this number."""
     said = urlsafe_b64encode(_encode(token)).rstrip(b"=")
-    return f"{PREFIX}{said.decode()}.{_signature(said, credential)}"
+    return f"{PREFIX}{said.decode()}.{_signature(said, credential, number)}"
 
 
 def read(text: str, catalog: Catalog) -> tuple[ReadToken, Credential]:
@@ -56,12 +56,15 @@ def read(text: str, catalog: Catalog) -> tuple[ReadToken, Credential]:
     except (binascii.Error, msgspec.MsgspecError):
         raise CredentialRefused from None
     credential = catalog.named.get((token.space, DIALECT, token.key))
-    if credential is None or not hmac.compare_digest(signature, _signature(said.encode(), credential)):
+    if credential is None:
+        raise CredentialRefused
+    if not hmac.compare_digest(signature, _signature(said.encode(), credential, catalog.number)):
         raise CredentialRefused
     return token, credential
 
 
-def _signature(said: bytes, credential: Credential) -> str:
-    # The hash of the key signs nothing itself: what is signed for one purpose means nothing for another.
-    key = hmac.digest(credential.digest, _PURPOSE, "sha256")
+def _signature(said: bytes, credential: Credential, number: int) -> str:
+    # The hash of the key signs nothing itself: what is signed for one purpose means nothing for another. And it does
+    # not sign alone: whoever holds a token could try out which weak key has a hash that makes the signature.
+    key = hmac.digest(credential.digest, _PURPOSE + number.to_bytes(8, "big"), "sha256")
     return urlsafe_b64encode(hmac.digest(key, said, "sha256")).rstrip(b"=").decode()

@@ -50,6 +50,7 @@ TABLES = (
     Table("suppressions", ("key",), ("space", "collection", "type", "since", "deletion")),
     Table("deletions", ("space", "deletion"), ("at", "body")),
     Table("discards", ("key",), ("space", "reason", "last_at", "times", "body", "message_key")),
+    Table("dead_secrets", ("digest",)),
     Table("definitions", ("space", "number"), ("body",)),
     Table("evaluations", ("space",), ("body",)),
     Table("memberships", ("space", "number", "profile_id", "since"), ("until", "entered", "exited")),

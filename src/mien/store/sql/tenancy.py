@@ -1,5 +1,6 @@
 """Spaces, their sources and their credentials."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec.structs import astuple
@@ -36,6 +37,8 @@ class TenancyReads:
             spaces=[SpaceRecord(*row) for row in spaces],
             sources=[_source(*row) for row in sources],
             credentials=[_credential(*row) for row in credentials],
+            dead=frozenset(digest for (digest,) in self.db.rows("SELECT digest FROM dead_secrets")),
+            number=self.db.value("SELECT value FROM meta WHERE name = 'store'"),
         )
 
 
@@ -43,6 +46,13 @@ class TenancyWrites:
     """Writing spaces, within a transaction."""
 
     db: Engine
+
+    def bury(self, digests: Iterable[bytes]) -> None:
+        """See Unit."""
+        self.db.change(
+            "INSERT INTO dead_secrets (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING",
+            [(digest,) for digest in digests],
+        )
 
     def save_space(self, record: SpaceRecord) -> None:
         """See Unit."""

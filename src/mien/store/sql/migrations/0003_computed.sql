@@ -43,4 +43,9 @@ CREATE TABLE changes (
 ) $clustered;
 CREATE INDEX changes_by_profile ON changes (profile_id);
 
+-- The hashes of secrets that were revoked, or replaced by hand: no file brings them back.
+CREATE TABLE dead_secrets (
+    digest $blob NOT NULL PRIMARY KEY
+) $clustered;
+
 UPDATE meta SET value = 3 WHERE name IN ('schema', 'oldest');
