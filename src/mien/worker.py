@@ -7,12 +7,12 @@ from collections.abc import Callable
 import structlog
 
 from mien import clock, logs
-from mien.errors import Busy, Contended, Unavailable
+from mien.errors import Busy, Contended, MienError, Unavailable
 from mien.logs import Trouble
 from mien.services.preparation import advance
 from mien.services.retention import purge
 from mien.services.spaces import Catalogs
-from mien.services.sweep import STEP, sweep
+from mien.services.sweep import STEP, put_off, sweep
 from mien.store.base import Store
 
 log = structlog.get_logger("mien.worker")
@@ -55,12 +55,22 @@ class Worker:
         return False
 
     def _sweep(self) -> bool:
-        def step() -> bool:
-            catalog = self._catalogs.current(self._store)
-            swept = sweep(self._store, catalog.spaces, now=clock.now(), revision=catalog.revision)
-            return swept.profiles == STEP
+        return _for_a_moment(lambda: self._sweep_some(STEP) == STEP)
 
-        return _for_a_moment(step)
+    def _sweep_some(self, limit: int) -> int:
+        catalog = self._catalogs.current(self._store)
+        try:
+            return sweep(
+                self._store, catalog.spaces, now=clock.now(), limit=limit, revision=catalog.revision
+            ).profiles
+        except MienError:
+            raise
+        except Exception as error:  # noqa: BLE001 (one who cannot be evaluated must not keep all others waiting)
+            if limit > 1:
+                return sum(self._sweep_some(1) for _ in range(limit))
+            log.error("a profile cannot be evaluated; it is put off", error=logs.trace(error))
+            put_off(self._store, now=clock.now())
+            return 0
 
     def _prepare(self) -> bool:
         def step() -> bool:

@@ -120,14 +120,15 @@ class _Assessing:
         self._cause = cause
         self._supplied = supplied
         self._fresh = dict(subject.computed.fresh)
-        # What was computed by a definition that is no more is never due again.
-        self._results = {slot: result for slot, result in subject.computed.results.items() if slot in plan.places}
+        # What was computed by a definition that is no more is never due again; a newer one is left to newer plans.
+        kept = subject.computed.results.items()
+        self._results = {slot: r for slot, r in kept if slot in plan.places or plan.is_newer(slot)}
         self._passages: list[Passage] = []
         self._edges: list[Edge] = []
         self._wants_members = False
         self._recalled: dict[int, list[Recalled]] = {}
         self._asking: Compiled = plan.definitions[0]
-        self._changed = False
+        self._changed = len(self._results) < len(subject.computed.results)
         self._slots: list[int] = []
 
     def run(self) -> Assessment:

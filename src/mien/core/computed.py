@@ -259,8 +259,9 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
     `history` are all messages that `missing` asks for. What was touched by nothing is to be evaluated, too.
     """
     missed = missing(plan, upto)
-    kept = {key: state for key, state in computed.states.items() if key in plan.memories and key not in missed}
-    fresh = {key: state for key, state in computed.fresh.items() if key in plan.memories and key not in missed}
+    computed = pruned(computed, plan)
+    kept = {key: state for key, state in computed.states.items() if key not in missed}
+    fresh = {key: state for key, state in computed.fresh.items() if key not in missed}
     by_event: dict[str, list[Memory]] = {}
     for memory in missed.values():
         by_event.setdefault(memory.event, []).append(memory)
@@ -279,6 +280,21 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
         fresh=fresh,
         touched=touched,
         stale=False,
+    )
+
+
+def pruned(computed: Computed, plan: Plan) -> Computed:
+    """Return what is computed without what belongs to definitions that are no more.
+
+    A plan that is older than what is computed lets go of nothing.
+    """
+    if computed.upto > plan.upto:
+        return computed
+    return replace(
+        computed,
+        states={key: state for key, state in computed.states.items() if key in plan.memories},
+        fresh={key: state for key, state in computed.fresh.items() if key in plan.memories},
+        results={slot: result for slot, result in computed.results.items() if slot in plan.places},
     )
 
 

@@ -244,9 +244,11 @@ def _apart(found: Iterable[Span[Any]], tallying: Tallier, window: Sliding | Sess
     """Return spans as a window wants them, all of them."""
     if isinstance(window, Sliding):
         by_time: dict[int, Span[Any]] = {}
-        for span in found:
-            have = by_time.get(span.first)
-            by_time[span.first] = span if have is None else replace(have, tally=tallying.plus(have.tally, span.tally))
+        for one in found:
+            span, have = one, by_time.get(one.first)
+            if have is not None:
+                span = replace(have, times=have.times + span.times, tally=tallying.plus(have.tally, span.tally))
+            by_time[span.first] = span
         return [by_time[at] for at in sorted(by_time)]
     return add([], found, tallying.plus, window, now=0)
 

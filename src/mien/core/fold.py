@@ -300,7 +300,10 @@ def _take_over(desk: Desk, resolution: Resolution, message: Message) -> None:
         loser = desk.profiles[loser_id]
         rest = {pair: held for pair, held in loser.identifiers.items() if pair != (identifier.type, identifier.value)}
         gone = _note(loser, message, GONE_OVER, identifier, other=resolution.survivor or 0)
-        desk.profiles[loser_id] = replace(loser, identifiers=rest, notes=note(loser.notes, [gone]))
+        left = replace(loser, identifiers=rest, notes=note(loser.notes, [gone]))
+        if left.known != loser.known:
+            left = replace(left, computed=replace(left.computed, touched=None))
+        desk.profiles[loser_id] = left
 
 
 def _settle(desk: Desk, profile: Profile, message: Message, resolution: Resolution) -> Entry:

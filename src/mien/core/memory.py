@@ -6,7 +6,7 @@ each name.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -29,6 +29,8 @@ from mien.core.spans import Span, Spans, add
 from mien.core.tally import tallier
 
 MOST_ENTRIES = 500
+LONGEST_VALUE = 1024
+"""Bytes of a value in a journal: a longer one is absent."""
 _CLOCK = {Operator.WITHIN_LAST, Operator.WITHIN_NEXT, Operator.BEFORE_LAST, Operator.AFTER_NEXT}
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
@@ -74,11 +76,11 @@ class Entry(NamedTuple):
 class Recalled:
     """An event as a journal has it."""
 
-    __slots__ = ("_entry", "_refs", "at", "order", "source")
+    __slots__ = ("_places", "_values", "at", "order", "source")
 
-    def __init__(self, entry: Entry, refs: Sequence[EventValue]) -> None:
-        self._entry = entry
-        self._refs = refs
+    def __init__(self, entry: Entry, places: Mapping[tuple[type, tuple[str, ...]], int]) -> None:
+        self._values = [values.read(text) for text in entry.looked_at]
+        self._places = places
         self.at = entry.at
         self.order = entry.order
         self.source = entry.source
@@ -87,10 +89,10 @@ class Recalled:
         """See Occurrence."""
         if isinstance(ref, TimeRef):
             return values.write_time(self.at)
-        return values.read(self._entry.looked_at[self._refs.index(_bare(ref))])
+        return self._values[self._places[type(ref), ref.path]]
 
 
-def _bare(ref: EventValue) -> EventValue:
+def _bare(ref: PropertyRef | ContextRef) -> PropertyRef | ContextRef:
     return PropertyRef(ref.path) if isinstance(ref, PropertyRef) and ref.parent else ref
 
 
@@ -148,12 +150,13 @@ class Journal:
         self.event = event
         self.key = key_of("journal", show(root), event)
         self.refs = _refs(root)
+        self._places = {(type(ref), ref.path): place for place, ref in enumerate(self.refs)}
         self.read = msgspec.msgpack.Decoder(list[Entry]).decode
         self.write = _encode
 
     def add(self, state: Sequence[Entry] | None, occurrence: Occurrence, *, now: int) -> Sequence[Entry]:
         """See Memory."""
-        looked_at = tuple(values.write(occurrence.value(ref)) for ref in self.refs)
+        looked_at = tuple(_short(values.write(occurrence.value(ref))) for ref in self.refs)
         entry = Entry(occurrence.at, occurrence.order, occurrence.source, looked_at)
         return self.combine(state or (), (entry,), now=now)
 
@@ -163,10 +166,14 @@ class Journal:
 
     def recall(self, state: Sequence[Entry] | None) -> list[Recalled]:
         """Return the events that are kept."""
-        return [Recalled(entry, self.refs) for entry in state or ()]
+        return [Recalled(entry, self._places) for entry in state or ()]
 
 
-def _refs(root: Reduction) -> list[EventValue]:
+def _short(text: bytes) -> bytes:
+    return text if len(text) <= LONGEST_VALUE else b"null"
+
+
+def _refs(root: Reduction) -> list[PropertyRef | ContextRef]:
     """Return what is looked at of any event in a reduction."""
     found = {_bare(part) for part in parts_of(root) if isinstance(part, PropertyRef | ContextRef)}
     return sorted(found, key=show)

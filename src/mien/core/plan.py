@@ -90,6 +90,10 @@ class Plan:
                 if slot is not None:
                     self.by_slot.setdefault(slot, set()).add(place)
 
+    def is_newer(self, slot: int) -> bool:
+        """Say whether a slot belongs to a definition that is newer than the plan."""
+        return (slot if slot > 0 else -slot // MOST_MEMBER_CONDITIONS) > self.upto
+
     def slot_of(self, key: str, asking: Compiled) -> int | None:
         """Return the slot of the value that `trait(key)` means to a definition; None for a custom trait."""
         return self._keys.slot_of(key, asking)

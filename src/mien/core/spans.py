@@ -7,7 +7,6 @@ of the window, the events themselves decide, and take its place. In a session wi
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -107,14 +106,25 @@ def _without_old(spans: list[Span[Any]], before: int) -> list[Span[Any]]:
 def _kept_short(spans: list[Span[Any]], plus: Plus) -> list[Span[Any]]:
     """Join neighbours until there are few enough: of the newer ones, those that hold the fewest events."""
     if len(spans) > 2 * MOST_SPANS:  # one after another would take the square of the time
-        size = -(-(len(spans) - EDGE) // (MOST_SPANS - EDGE))
-        groups = [spans[n : n + size] for n in range(EDGE, len(spans), size)]
-        return spans[:EDGE] + [reduce(lambda a, b: _both(a, b, plus), group) for group in groups]
+        return _evenly(spans, plus)
     while len(spans) > MOST_SPANS:
         pairs = range(EDGE, len(spans) - 1)
         place = min(pairs, key=lambda n: (spans[n].times + spans[n + 1].times, -n))
         spans[place : place + 2] = [_both(spans[place], spans[place + 1], plus)]
     return spans
+
+
+def _evenly(spans: list[Span[Any]], plus: Plus) -> list[Span[Any]]:
+    """Join neighbours beyond the oldest so that each holds about as many events."""
+    kept, newer = spans[:EDGE], spans[EDGE:]
+    most = -(-sum(span.times for span in newer) // (MOST_SPANS - EDGE))
+    joined: list[Span[Any]] = []
+    for span in newer:
+        if joined and joined[-1].times + span.times <= most:
+            joined[-1] = _both(joined[-1], span, plus)
+        else:
+            joined.append(span)
+    return kept + joined
 
 
 def look(spans: Spans, plus: Plus, window: Window | None, *, now: int) -> Sight:

@@ -10,6 +10,9 @@ from mien.core.query import Reducer, Reduction, Session
 MOST_DISTINCT = 10_000
 """How many different values a tally keeps (reference, Segment: 4.1): beyond it new ones are not kept."""
 
+LONGEST_VALUE = 1024
+"""Characters of a value that is told from others: longer ones are not kept."""
+
 _QUOTIENT = Context(prec=40)
 
 
@@ -80,6 +83,8 @@ def _counter(kind: str | None) -> Callable[[Any, int, int], dict[str, int] | Non
             understood = _understood(item, kind)
             if understood is not None:
                 text = values.write(understood).decode()
+                if len(text) > LONGEST_VALUE:
+                    continue
                 counted[text] = counted.get(text, 0) + 1
         return counted or None
 

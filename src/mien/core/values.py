@@ -26,6 +26,8 @@ EXACT = Context(prec=5000, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Sums of numbers of a double's range fit into it: nothing is ever rounded."""
 _NUMBER = re.compile(r"[+-]?(\d{1,400})(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
 _LARGEST = Decimal("1e309")
+LONGEST_NUMBER, LONGEST_TIME = 400, 64
+"""Longer text is neither: what is understood once is remembered, and must be short."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -83,10 +85,10 @@ def number(value: Any) -> Number | None:
         return value if abs(value) < _LARGEST else None
     if isinstance(value, int):
         return value if -_LARGEST < value < _LARGEST else None
-    return _number_in(value) if isinstance(value, str) else None
+    return _number_in(value) if isinstance(value, str) and len(value) <= LONGEST_NUMBER else None
 
 
-@lru_cache(10_000)
+@lru_cache(2000)
 def _number_in(text: str) -> Number | None:
     if not _NUMBER.fullmatch(text.strip()):
         return None
@@ -104,13 +106,13 @@ def text(value: Any) -> str:
 
 def time(value: Any) -> int | None:
     """Return microseconds since 1970 for a date or time in ISO 8601; without a zone it is UTC. None for all else."""
-    return read_time(value) if isinstance(value, str) else None
+    return read_time(value) if isinstance(value, str) and len(value) <= LONGEST_TIME else None
 
 
-@lru_cache(10_000)
+@lru_cache(2000)
 def read_time(written: str) -> int | None:
     """Return microseconds since 1970 for text in ISO 8601; None when it is none."""
-    if len(written) > 64:
+    if len(written) > LONGEST_TIME:
         return None
     try:
         moment = datetime.fromisoformat(written.strip())

@@ -1,6 +1,6 @@
 """Bring what is computed of profiles up to date: core decides, and asks for what it has to know."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -27,6 +27,7 @@ from mien.core.computed import (
     missing,
     packed,
     patches,
+    pruned,
     shown,
     until_of,
 )
@@ -58,6 +59,9 @@ def evaluated(store: Store, space: Space, outcome: Outcome, *, now: int, how: Ho
     """Return what a batch changes, with everything evaluated that its messages touched."""
     if not space.policy.plans:
         return outcome
+    fresh: dict[int, list[Message]] = {}
+    for entry in outcome.entries:
+        fresh.setdefault(entry.profile, []).append(entry.message)
     merged = {absorption.merge.survivor: absorption.merge.message for absorption in outcome.absorptions}
     brought = []
     for profile in outcome.profiles:
@@ -67,7 +71,8 @@ def evaluated(store: Store, space: Space, outcome: Outcome, *, now: int, how: Ho
         cause = Cause(how, profile.last.message if how is How.MESSAGE else "")
         if profile.id in merged and how is How.MESSAGE:
             cause = Cause(How.MERGE, merged[profile.id])
-        brought.append(bring(store, space, profile, now=now, cause=cause))
+        pending = [message for own in profile.ids for message in fresh.get(own, ())]
+        brought.append(bring(store, space, profile, now=now, cause=cause, pending=pending))
     absorptions = [
         absorption._replace(before=as_it_was(space, absorption.before)) for absorption in outcome.absorptions
     ]
@@ -103,13 +108,17 @@ def as_it_was(space: Space, profile: Profile) -> Profile:
 
 
 def _ended(space: Space, profile: Profile, now: int, cause: Cause) -> Brought:
-    """Return a profile that was absorbed: it is in no audience any more."""
+    """Return a profile that was absorbed: it is in no audience any more, and has no values of its own."""
     passages = tuple(
         (profile.id, Passage(slot, False, now, cause))
         for slot, result in profile.computed.results.items()
         if slot > 0 and result.text == TRUE
     )
-    return Brought(as_it_was(space, profile), passages, for_account=profile.collection == USERS)
+    gone = [Change(key, was.kind, was.text, ABSENT, now, cause) for key, was in sorted(profile.shown.items())]
+    noted = Noted(profile.id, max(now, profile.computed.noted_at + 1), gone) if gone else None
+    if noted is not None:
+        profile = replace(profile, computed=replace(profile.computed, noted_at=noted.at))
+    return Brought(as_it_was(space, profile), passages, noted, for_account=profile.collection == USERS)
 
 
 def bring(
@@ -121,11 +130,12 @@ def bring(
     cause: Cause,
     whole: bool = False,
     members: bool = False,
+    pending: Sequence[Message] = (),
 ) -> Brought:
     """Evaluate what of a profile was touched or is due at an instant.
 
     With `whole` its history is looked at where definitions are newer than it, and its users if it is an account; with
-    `members` only these. Nothing is written.
+    `members` only these. `pending` are messages of it that are not written yet. Nothing is written.
     """
     plan = space.policy.plans.get(profile.collection)
     if plan is None:
@@ -136,7 +146,9 @@ def bring(
     if whole or members:
         touched = None if computed.touched is None else computed.touched | plan.of_members
         computed = replace(computed, touched=touched)
-    computed, passages, slots = _through_time(store, space, plan, replace(profile, computed=computed), now, cause)
+    computed, passages, slots = _through_time(
+        store, space, plan, replace(profile, computed=computed), now, cause, pending
+    )
     before = profile.computed.results
     for_account = plan.asked and _of_account(computed) != _of_account(profile.computed)
     if computed.results is before and computed.epoch == plan.epoch:
@@ -177,6 +189,7 @@ def _caught_up(store: Store, space: Space, plan: Plan, profile: Profile) -> Comp
     computed = profile.computed
     upto = max(computed.upto, plan.settled)
     if upto >= plan.upto:
+        computed = pruned(computed, plan)
         return replace(computed, stale=False, until=until_of(computed.results))
     return catch_up(computed, plan, history(store, space, plan, profile, upto=upto), upto=upto)
 
@@ -190,7 +203,7 @@ def history(store: Store, space: Space, plan: Plan, profile: Profile, *, upto: i
 
 
 def _through_time(
-    store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause
+    store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause, pending: Sequence[Message]
 ) -> tuple[Computed, tuple[tuple[int, Passage], ...], set[int]]:
     """Evaluate a profile at each instant at which something was due, and at last at `now`.
 
@@ -206,7 +219,7 @@ def _through_time(
         at = due if steps and due not in {None, AT_ONCE} and due is not None and due < now else now
         steps -= 1
         why = Cause(How.TIME) if computed.touched == frozenset() else cause
-        result = _assessed(store, space, plan, replace(profile, computed=computed), at, why)
+        result = _assessed(store, space, plan, replace(profile, computed=computed), at, why, pending)
         passages += [(profile.id, passage) for passage in result.passages]
         slots.update(result.slots)
         computed = result.computed
@@ -214,7 +227,9 @@ def _through_time(
             return computed, tuple(passages), slots
 
 
-def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause) -> Assessment:
+def _assessed(
+    store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause, pending: Sequence[Message]
+) -> Assessment:
     """Evaluate, look up what is needed for that, and evaluate again until nothing is."""
     subject = Subject(profile.collection, profile.computed, profile.traits, profile.known)
     supplied = NOTHING_SUPPLIED
@@ -222,7 +237,7 @@ def _assessed(store: Store, space: Space, plan: Plan, profile: Profile, now: int
         result = assess(subject, plan, now=now, cause=cause, supplied=supplied)
         if not result.needs.edges and not result.needs.members:
             return result
-        supplied = _supplied(store, space, plan, profile, result.needs, supplied, now)
+        supplied = _supplied(store, space, plan, profile, result.needs, supplied, now, pending)
 
 
 def ask(store: Store, space: Space, profile: Profile, slot: int, question: Callable[[View], _T], *, now: int) -> _T:
@@ -241,13 +256,20 @@ def ask(store: Store, space: Space, profile: Profile, slot: int, question: Calla
 
 
 def _supplied(
-    store: Store, space: Space, plan: Plan, profile: Profile, needs: Needs, have: Supplied, now: int
+    store: Store,
+    space: Space,
+    plan: Plan,
+    profile: Profile,
+    needs: Needs,
+    have: Supplied,
+    now: int,
+    pending: Sequence[Message] = (),
 ) -> Supplied:
     edges = dict(have.edges)
     for memory, span in needs.edges:
-        edges[memory.key, span.first] = store.happened(
-            space.slug, profile.ids, [memory.event], first=span.first, last=span.last
-        )
+        written = store.happened(space.slug, profile.ids, [memory.event], first=span.first, last=span.last)
+        new = [m for m in pending if m.event == memory.event and span.first <= m.timestamp <= span.last]
+        edges[memory.key, span.first] = [*written, *new]
     members = _members(store, space, plan, profile, now) if needs.members else have.members
     return Supplied(edges, members)
 
@@ -261,7 +283,10 @@ def _members(store: Store, space: Space, plan: Plan, account: Profile, now: int)
         if space.is_over(user.last.at, now=now):
             continue
         results = bring(store, space, user, now=now, cause=Cause(How.TIME)).profile.computed.results
+        over = space.expires_at(user.last.at)
+        stays = NEVER if over is None else over + 1
         for slot in slots:
             result = results.get(slot)
-            weighed[slot].append((result.text == TRUE, result.due) if result is not None else (False, NEVER))
+            held, due = (result.text == TRUE, result.due) if result is not None else (False, NEVER)
+            weighed[slot].append((held, min(due, stays)))
     return weighed

@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from mien.core.computed import AT_ONCE, NOTHING, Cause, How
+from mien.core.computed import NOTHING, Cause, How
 from mien.core.definition import Definition, State
 from mien.core.fold import Outcome
 from mien.core.profile import Profile
@@ -17,7 +17,6 @@ from mien.store.base import DefinitionRecord, Evaluation, Store, Unit
 
 STEP = 200
 """How many profiles one transaction evaluates."""
-MOST_WAITING = 1000
 
 
 def advance(
@@ -31,9 +30,10 @@ def advance(
     behind = {slug: e for slug, e in store.evaluations().items() if e.cursor is not None and slug in spaces}
     done = False
     for slug, evaluation in behind.items():
-        done |= transact(store, partial(_step, store, spaces[slug], evaluation, now, limit, revision)) or transact(
-            store, partial(_finish, store, slug, evaluation), alone=True
-        )
+        if transact(store, partial(_step, store, spaces[slug], evaluation, now, limit, revision)):
+            done = True
+        elif not store.is_behind(slug, evaluation.target):  # looked at again once nobody else writes
+            done |= transact(store, partial(_finish, store, slug, evaluation), alone=True)
     return done
 
 
@@ -78,8 +78,7 @@ def _finish(store: Store, slug: str, evaluation: Evaluation, unit: Unit) -> bool
         return True
     definitions = [record.definition for record in store.definitions() if record.space == slug]
     if evaluation.settled < evaluation.target:
-        waiting = store.profiles(profile for _, profile in store.due(now=AT_ONCE, limit=MOST_WAITING)).values()
-        if any(p.space == slug and p.computed.upto < evaluation.target for p in waiting):
+        if store.is_behind(slug, evaluation.target):
             return False
         changed, after = live((), evaluation, definitions)
         for definition in changed:

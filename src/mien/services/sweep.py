@@ -16,6 +16,8 @@ STEP = 200
 """How many profiles one transaction brings up to date."""
 
 
+PAUSE = 60_000_000
+"""For how many microseconds somebody is put off who cannot be brought up to date."""
 _TIME = Cause(How.TIME)
 
 
@@ -49,9 +51,21 @@ def sweep(
         for slug, profiles in sorted(by_space.items()):
             space = spaces.get(slug)
             if space is None:
+                for profile in profiles:
+                    unit.put_off(profile.id, until=now + PAUSE)
                 continue
             brought = [bring(store, space, p, now=now, cause=_TIME, whole=p.computed.stale) for p in profiles]
             unit.write(slug, put(store, space, Outcome(), brought))
         return sum(map(len, by_space.values()))
 
     return Swept(transact(store, evaluate), lag)
+
+
+def put_off(store: Store, *, now: int) -> None:
+    """Let the one waiting longest wait for PAUSE: they could not be brought up to date, and others wait behind."""
+
+    def wait(unit: Unit) -> None:
+        for _, profile in store.due(now=now, limit=1):
+            unit.put_off(profile, until=now + PAUSE)
+
+    transact(store, wait)

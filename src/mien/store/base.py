@@ -272,6 +272,9 @@ class Unit(Protocol):
     def look_again(self, profiles: Iterable[int]) -> None:
         """Let profiles be due at once; whoever is about to write one finds out that it changed."""
 
+    def put_off(self, profile: int, *, until: int) -> None:
+        """Let a profile be due no earlier than a time, whatever is computed of it."""
+
     def end_memberships(self, space: str, number: int, *, into: int | None, limit: int) -> int:
         """Let go of up to `limit` memberships by a definition that is no more; return how many.
 
@@ -359,6 +362,9 @@ class Store(Protocol):
 
     def backlog(self, *, now: int) -> Backlog:
         """Return how many profiles wait to be brought up to date, and for how long."""
+
+    def is_behind(self, space: str, upto: int) -> bool:
+        """Say whether somebody who is due at once was not evaluated up to this number."""
 
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """Return profiles in the order of their ids, beyond one; with `computed` only if something is computed."""

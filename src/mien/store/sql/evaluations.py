@@ -24,6 +24,7 @@ from mien.store.sql.profiles import COLUMNS
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
 _DAY = 86_400_000_000
+_PAGE = 500
 _MOST_WAITING = 10_000
 
 
@@ -68,10 +69,26 @@ class EvaluationReads:
         since = self.db.value(f"SELECT min(due_at) FROM profiles WHERE due_at > {AT_ONCE} AND due_at <= ?", now)
         return Backlog(at_once, since)
 
+    def is_behind(self, space: str, upto: int) -> bool:
+        """See Store."""
+        last = 0
+        while True:
+            rows = self.db.rows(
+                "SELECT profile_id, computed FROM profiles WHERE due_at = 0 AND space = ? AND profile_id > ?"
+                " ORDER BY profile_id LIMIT ?",
+                (space, last, _PAGE),
+            )
+            if any(documents.read_computed(computed, 0).upto < upto for _, computed in rows):
+                return True
+            if len(rows) < _PAGE:
+                return False
+            last = rows[-1][0]
+
     def profiles_beyond(self, space: str, profile: int, *, limit: int, computed: bool) -> list[Profile]:
         """See Store."""
         rows = self.db.rows(
-            f"SELECT {COLUMNS} FROM profiles WHERE profile_id > ? AND space = ? AND merged_into IS NULL"
+            # Not by the index of spaces: it is not in this order, and all of it would be sorted for each page.
+            f"SELECT {COLUMNS} FROM profiles WHERE profile_id > ? AND space || '' = ? AND merged_into IS NULL"
             f"{' AND computed IS NOT NULL' if computed else ''} ORDER BY profile_id LIMIT ?",
             (profile, space, limit),
         )
@@ -186,6 +203,10 @@ class EvaluationWrites:
             "UPDATE profiles SET due_at = 0, version = version + 1 WHERE profile_id = ? AND merged_into IS NULL",
             [(profile,) for profile in sorted(set(profiles))],
         )
+
+    def put_off(self, profile: int, *, until: int) -> None:
+        """See Unit."""
+        self.db.change("UPDATE profiles SET due_at = ? WHERE profile_id = ?", [(until, profile)])
 
     def end_memberships(self, space: str, number: int, *, into: int | None, limit: int) -> int:
         """See Unit."""

@@ -129,10 +129,11 @@ def read_traits(document: bytes) -> dict[str, Trait]:
 def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> bytes:
     """Return the document of the traits, with what readers see of what is computed."""
     if isinstance(traits, KeptTraits):
-        if isinstance(shown, KeptShown):
+        if isinstance(shown, KeptShown) and shown.document == traits.document:
             return traits.document
         d = _read(traits.document)
-        if isinstance(shown, Patched) and isinstance(shown.before, KeptShown):
+        before = shown.before if isinstance(shown, Patched) else None
+        if isinstance(shown, Patched) and isinstance(before, KeptShown) and before.document == traits.document:
             return _patched(d, shown.patches, epoch).written()
         return _document(_custom(d), d.writes, d.removed, dict(shown.items()), epoch).written()
     places: dict[Write, int] = {}
