@@ -5,6 +5,7 @@ from mien.core.fold import Policy
 from mien.core.message import ACCOUNTS, Identifier, Kind, identifier_key
 from mien.core.rules import Rules, TypeRule
 from mien.services.forget import forget, unsuppress
+from mien.services.spaces import read_catalog
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore
@@ -16,7 +17,8 @@ SECRET = "jane"
 
 
 def gone(store: SqlStore, name: Identifier = U1, *, suppress: bool = True) -> Deletion:
-    return forget(store, space(), [name], deletion="del_1", suppress=suppress, now=NOW)
+    tenant = read_catalog(store).spaces.get("acme", space())
+    return forget(store, tenant, [name], deletion="del_1", suppress=suppress, now=NOW)
 
 
 def everything(store: SqlStore) -> str:
@@ -29,7 +31,11 @@ def people(store: SqlStore) -> None:
     tenant = defined(
         store,
         """{computed_traits: {by: {query: "event('Bought').last(property('by'))"}},
-            audiences: {buyers: {query: "event('Bought').count() >= 1", anonymous: true}}}""",
+            audiences: {buyers: {query: "event('Bought').count() >= 1", anonymous: true}}}""".replace(
+            "{by:",
+            """{of_account: {collection: accounts, query: "event('Paid').unique(property('by'))"},
+            times: {collection: accounts, query: "event('Paid').count()"}, by:""",
+        ),
     )
     take_in(store, message(A1, id="m1", event="Bought", properties=b'{"by":"jane"}'), tenant=tenant)
     take_in(store, message(U1, id="m2", traits={"name": "jane"}), tenant=tenant)
@@ -57,6 +63,9 @@ def test_no_table_holds_the_person_and_the_others_are_as_they_were(store: SqlSto
         profiles=2, identifiers=5, messages=6, links=1, history=1, discards=1, memberships=1, changes=1
     )
     assert proof.suppressed == 3
+    account = sheet_of(store, Identifier(ACCOUNTS, "group_id", "g1"))
+    assert account is not None
+    assert account.text == b'"plan":"pro","times":1', "that it was paid is still counted; by whom is told no more"
     other = store.owner("acme", U2)
     assert other is not None
     head = store.head(other)

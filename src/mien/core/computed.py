@@ -258,12 +258,23 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
 
     `history` are all messages that `missing` asks for. What was touched by nothing is to be evaluated, too.
     """
-    missed = missing(plan, upto)
-    computed = pruned(computed, plan)
-    kept = {key: state for key, state in computed.states.items() if key not in missed}
-    fresh = {key: state for key, state in computed.fresh.items() if key not in missed}
+    computed = _noted_anew(pruned(computed, plan), missing(plan, upto), history)
+    new = {place for place, c in enumerate(plan.definitions) if c.number > upto}
+    touched = None if computed.touched is None else computed.touched | new
+    return replace(
+        computed,
+        upto=plan.upto,
+        touched=touched,
+        stale=False,
+    )
+
+
+def _noted_anew(computed: Computed, memories: Mapping[int, Memory], history: Iterable[Message]) -> Computed:
+    """Return what is computed with some memories begun anew, and a history noted in them."""
+    kept = {key: state for key, state in computed.states.items() if key not in memories}
+    fresh = {key: state for key, state in computed.fresh.items() if key not in memories}
     by_event: dict[str, list[Memory]] = {}
-    for memory in missed.values():
+    for memory in memories.values():
         by_event.setdefault(memory.event, []).append(memory)
     for message in history:
         happened = Happened(message)
@@ -271,16 +282,20 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
             after = memory.add(fresh.get(memory.key), happened, now=message.received_at)
             if after is not None:
                 fresh[memory.key] = after
-    new = {place for place, c in enumerate(plan.definitions) if c.number > upto}
-    touched = None if computed.touched is None else computed.touched | new
-    return replace(
-        computed,
-        upto=plan.upto,
-        states=kept,
-        fresh=fresh,
-        touched=touched,
-        stale=False,
-    )
+    return replace(computed, states=kept, fresh=fresh)
+
+
+def telling(plan: Plan) -> dict[int, Memory]:
+    """Return the memories that keep values of events."""
+    return {key: touch.memory for key, touch in plan.memories.items() if touch.memory.telling}
+
+
+def without_values(computed: Computed, plan: Plan, history: Iterable[Message]) -> Computed:
+    """Return what is computed where values are only those of a history: counts and sums stay as they were.
+
+    `history` are all messages of the events of `telling`.
+    """
+    return replace(_noted_anew(computed, telling(plan), history), touched=None)
 
 
 def pruned(computed: Computed, plan: Plan) -> Computed:

@@ -21,6 +21,7 @@ from mien.core.query import (
     EventValue,
     Operator,
     PropertyRef,
+    Reducer,
     Reduction,
     TimeRef,
     TraitRef,
@@ -97,10 +98,14 @@ def _bare(ref: PropertyRef | ContextRef) -> PropertyRef | ContextRef:
 
 
 class Memory(Protocol):
-    """What is kept of the events of one name for one reduction. `key` names it, on every node alike."""
+    """What is kept of the events of one name for one reduction. `key` names it, on every node alike.
+
+    `telling` says that values of the events are kept, and not only how many there were and what they add up to.
+    """
 
     key: int
     event: str
+    telling: bool
 
     def add(self, state: Any, occurrence: Occurrence, *, now: int) -> Any:
         """Return the state (None at first) with one more event."""
@@ -124,6 +129,7 @@ class Tallies:
         self.event = reduction.stream.event
         self.window = reduction.stream.window
         self.tallier = tallier(reduction)
+        self.telling = reduction.reducer not in {Reducer.COUNT, Reducer.SUM, Reducer.AVG}
         self.read: Callable[[bytes], Spans] = msgspec.msgpack.Decoder(list[Span[self.tallier.form]]).decode  # type: ignore[name-defined]
         self.write = _encode
 
@@ -148,6 +154,7 @@ class Journal:
 
     def __init__(self, root: Reduction, event: str) -> None:
         self.event = event
+        self.telling = True
         self.key = key_of("journal", show(root), event)
         self.refs = _refs(root)
         self._places = {(type(ref), ref.path): place for place, ref in enumerate(self.refs)}

@@ -248,6 +248,12 @@ class Unit(Protocol):
         Raise Contended when one changed since it was read.
         """
 
+    def twins(self, profile: Profile) -> set[int]:
+        """Return the profiles of other collections that keep messages of this one, too, by their ids of today."""
+
+    def forget_changes(self, profiles: Iterable[int]) -> None:
+        """Delete the notes of what changed of these profiles."""
+
     def suppress(self, space: str, identifiers: Iterable[Identifier], *, deletion: str, now: int) -> int:
         """Keep identifiers that nobody owns from coming back; return how many were not suppressed before.
 

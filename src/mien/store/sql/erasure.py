@@ -126,6 +126,20 @@ class ErasureWrites(MessageWrites):
             "DELETE FROM discards WHERE message_key IN (SELECT key FROM messages WHERE profile_id = ?)", ids
         )
 
+    def twins(self, profile: Profile) -> set[int]:
+        """See Unit."""
+        then = {row[0] for own in profile.ids for row in self.twins_of(own)}
+        found: set[int] = set()
+        while then:
+            rows = self.db.among("SELECT profile_id, merged_into FROM profiles WHERE profile_id", then)
+            found |= {own for own, into in rows if into is None}
+            then = {into for _, into in rows if into is not None}
+        return found
+
+    def forget_changes(self, profiles: Iterable[int]) -> None:
+        """See Unit."""
+        self.db.change("DELETE FROM changes WHERE profile_id = ?", [(profile,) for profile in profiles])
+
     def suppress(self, space: str, identifiers: Iterable[Identifier], *, deletion: str, now: int) -> int:
         """See Unit."""
         named = [(identifier_key(space, i), i) for i in identifiers if i.type != OWN_ID]
