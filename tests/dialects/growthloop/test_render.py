@@ -236,3 +236,11 @@ def test_the_older_generation_lists_audiences_by_number() -> None:
         ],
         "profile": {"a": 1, "entity_id": "u1", "entity_name": "customers"},
     }
+
+
+@pytest.mark.parametrize("value", ["seven", 7, None, {"x": 1}])
+def test_no_attribute_hides_the_number_of_an_audience_from_the_older_generation(value: Any) -> None:
+    odd = defined(10, "odd", "Odd", attributes={"audience_id": value})
+    one = found({}, {"odd": True, "onboarding": True})
+    answer = json.loads(render.legacy_profile(plain(entity(odd, ONBOARDING), one).encode()).body)
+    assert [about["audience_id"] for about in answer["audiences"]] == [2, 10]

@@ -245,14 +245,11 @@ def audience_list(definitions: Iterable[Definition], now: int) -> list[dict[str,
 def legacy_profile(text: bytes) -> JsonAnswer:
     """Return a profile as the older generation may have answered: its body was never seen (reference: 2)."""
     fields = _decode(text)
-    audiences = [{AUDIENCE_ID: int(key), **about} for key, about in fields.pop(AUDIENCES).items()]
+    about = {int(key): about for key, about in fields.pop(AUDIENCES).items()}
     fields.pop(COUNT)
-    return answer({AUDIENCES: sorted(audiences, key=_audience_id), "profile": fields})
-
-
-def _audience_id(about: Mapping[str, Any]) -> int:
-    number: int = about[AUDIENCE_ID]
-    return number
+    # Our id comes last: an attribute may have its name.
+    audiences = [{**about[number], AUDIENCE_ID: number} for number in sorted(about)]
+    return answer({AUDIENCES: audiences, "profile": fields})
 
 
 def batch(found: Iterable[bytes], missing: Sequence[str]) -> JsonAnswer:
