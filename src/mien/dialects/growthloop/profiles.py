@@ -55,7 +55,7 @@ class Profiles:
         name, space = _name(caller, entity, entity_id), caller.view.space
         found = lookup.one(store, space, [name], now=now)
         text = render.profile(entity, name.value, found, space=space.slug, now=now, selection=selection)
-        return fresh(text, found.sheet, header(request, b"if-none-match"), now=now)
+        return fresh(text, header(request, b"if-none-match"), now=now)
 
     def audiences(self, store: Store, request: Request) -> Response:
         """Answer as the older generation does: with all audiences, or with those of one `identifier`."""
