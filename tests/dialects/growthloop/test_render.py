@@ -143,6 +143,15 @@ def test_only_listed_attributes_are_served() -> None:
     assert json.loads(plain(listed, one)).keys() - render.RESERVED == {"plan", "attr_audiences"}
 
 
+def test_consent_is_served_only_where_it_is_listed() -> None:
+    consent = {"segment_consent_preference": {"b": True, "a": False}, "segment_consent_preference_updated": True}
+    one = found({"plan": "segment_consent_preference", "segment": 1, **consent})
+    assert json.loads(plain(entity(), one)).keys() - render.RESERVED == {"plan", "segment"}
+    assert json.loads(text(entity(), one, fields=frozenset(consent))).keys() == render.RESERVED
+    listed = json.loads(plain(entity(attributes=["plan", "segment_consent_preference"]), one))
+    assert listed.keys() - render.RESERVED == {"plan", "segment_consent_preference"}
+
+
 def test_an_audience_says_its_name_and_what_is_its_own() -> None:
     """Golden case 3."""
     rest = defined(10, "rest", "Rest", attributes={"n": 5, "flag": True, "deep": {"b": 1, "a": 2}})

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from mien.core.audience import group_of, is_told
 from mien.core.definition import Control, Definition
+from mien.core.traits import CONSENT
 from mien.dialects.growthloop.names import (
     AUDIENCE_ID,
     AUDIENCE_NAME,
@@ -36,6 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
 
+_CONSENT = CONSENT.encode()
 _IS_AUDIENCE = bytes([AUDIENCE])
 Cut = tuple[int, int, bytes]
 """Where in a text of members one begins, where the next one to be kept does, and what stands in their place."""
@@ -54,7 +56,7 @@ def profile(
     ends = _ends(sheet)
     told = dict(_memberships(entity, found, ends, space, now, selection.audiences)) if sheet.kinds else {}
     spliced = None
-    if entity.attributes is None and selection is EVERYTHING:
+    if entity.attributes is None and selection is EVERYTHING and _CONSENT not in sheet.text:
         spliced = _spliced(entity, entity_id, sheet, ends, told)
     return spliced or _assembled(entity, entity_id, sheet, told, selection)
 
@@ -196,7 +198,7 @@ def _assembled(
 
 
 def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None) -> dict[str, Raw]:
-    """Return the traits that are served, by the name each is served under.
+    """Return the traits that are served, by the name each is served under; consent only where it is listed.
 
     A trait that has a name already keeps it before one that would be given it.
     """
@@ -204,7 +206,9 @@ def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None
     if sheet.kinds:
         kinds = zip(members.items(), sheet.kinds, strict=True)
         members = {key: value for (key, value), kind in kinds if kind != AUDIENCE}
-    if entity.attributes is not None:
+    if entity.attributes is None:
+        members = {key: value for key, value in members.items() if not key.startswith(CONSENT)}
+    else:
         members = {key: members[key] for key in entity.attributes if key in members}
     for key in RESERVED & members.keys():
         members.setdefault(f"{entity.prefix}{key}", members[key])
