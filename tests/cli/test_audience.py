@@ -197,6 +197,34 @@ def test_changes_are_paged(mien: Mien, at: str) -> None:
     assert "--after is not a place" in mien("changes", "acme", "--after", "x").err
 
 
+def test_changes_name_whose_they_are_in_the_order_of_their_times(mien: Mien, at: str) -> None:
+    rows = [line.split() for line in mien("changes", "acme").out.splitlines()[1:]]
+    assert {row[1] for row in rows} == {"user_id:u1", "user_id:u[2]", "user_id:u3"}
+    assert all(row[2].startswith("use_") for row in rows)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+
+
+def test_what_if_tells_of_a_file_that_cannot_be_read(mien: Mien, at: str, tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b'{"event": "\xe9"}')
+    for name, wrong in (("none", "cannot be opened"), ("", "cannot be opened"), ("latin", "is not UTF-8")):
+        done = mien("audience", "why", "acme", "big", "user_id:u1", "--what-if", str(tmp_path / name))
+        assert (done.status, done.out) == (1, "")
+        assert wrong in done.err
+
+
+def test_what_if_takes_whatever_a_text_in_json_may_hold(mien: Mien, at: str, tmp_path: Path) -> None:
+    (tmp_path / "what.jsonl").write_text('{"traits": {"plan": "pro\u2028\x85"}}\r\n{"event": "Order"}\n', "utf-8")
+    done = mien("audience", "why", "acme", "big", "user_id:u[2]", "--what-if", str(tmp_path / "what.jsonl"))
+    assert (done.status, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("value", ["9" * 30, "[-" + "9" * 30 + "]", "\udcff"])
+def test_an_attribute_that_cannot_be_kept_is_a_sentence(mien: Mien, at: str, value: str) -> None:
+    done = mien("audience", "create", "acme", "New", "--query", RECENT, "--attribute", f"n={value}")
+    assert (done.status, done.out) == (1, "")
+    assert "attributes.n: cannot be kept" in done.err
+
+
 @pytest.mark.parametrize(
     "command", [("audience", "list"), ("trait", "list"), ("evaluate",), ("changes",), ("audience", "preview", "x")]
 )

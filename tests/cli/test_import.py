@@ -96,6 +96,16 @@ def test_a_file_may_come_over_standard_input(mien: Mien, acme: str, monkeypatch:
     assert traits(acme, "1") == {"city": "Ulm"}
 
 
+def test_the_list_of_refused_rows_never_takes_the_place_of_the_file(take_in: Any, tmp_path: Path) -> None:
+    content = "store_id\n1\n"
+    (tmp_path / "link").symlink_to("stores.csv")
+    for other in ("stores.csv", "../" + tmp_path.name + "/stores.csv", "link"):
+        done = take_in(content, *STORES, "--refused", str(tmp_path / other))
+        assert (done.status, done.out) == (1, "")
+        assert "is the file itself" in done.err
+        assert (tmp_path / "stores.csv").read_text() == content
+
+
 def test_refused_rows_are_told_the_first_of_them_here_and_all_in_a_file(take_in: Any, tmp_path: Path) -> None:
     file = tmp_path / "refused.jsonl"
     done = take_in("store_id,city\n" + "secret\n" * 25 + "1,Ulm\n", *STORES, "--refused", str(file))

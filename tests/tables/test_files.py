@@ -85,6 +85,12 @@ def test_a_header_that_cannot_be_is_a_sentence(header: str, reason: str) -> None
         rows(header)
 
 
+@pytest.mark.parametrize("encoding", ["undefined", "idna", "punycode", "utf-16", "utf-32"])
+def test_what_an_encoding_cannot_pass_over_is_a_sentence(encoding: str) -> None:
+    with pytest.raises(Invalid, match=f"cannot be read as `{encoding}`"):
+        rows(b"id,name\n1,\xff\xfe\n", encoding=encoding)
+
+
 def test_delimiters_and_encodings_that_cannot_be() -> None:
     for delimiter in ("", "ab", "\n", '"'):
         with pytest.raises(Invalid, match="A delimiter is one character"):

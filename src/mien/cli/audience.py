@@ -182,5 +182,5 @@ def _attribute(text: str) -> tuple[str, Any]:
         raise Invalid(f"`{text}` is not an attribute: write KEY=VALUE.")
     try:
         return key, msgspec.json.decode(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key, value

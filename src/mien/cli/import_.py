@@ -88,6 +88,8 @@ def import_(  # noqa: PLR0913, PLR0917 (each is an option)
         event_column=event_column,
         infer=infer,
     )
+    if refused is not None and _is_same(Path(file), refused):
+        raise Invalid(f"`--refused {refused}` is the file itself: the list would take its place.")
     with ExitStack() as stack:
         found = stack.enter_context(opened(store))
         stream = stack.enter_context(_stream(file))
@@ -112,6 +114,10 @@ def import_(  # noqa: PLR0913, PLR0917 (each is an option)
     _tell(done.report, list_.first, space)
     if done.report.refused:
         raise typer.Exit(1)
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    return file.exists() and other.exists() and file.samefile(other)
 
 
 def _pair(text: str) -> tuple[str, str]:

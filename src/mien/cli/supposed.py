@@ -27,12 +27,21 @@ class _Line(Struct):
 
 def read_supposed(file: Path, space: str, collection: str, *, now: int) -> list[Message]:
     """Return the messages in a file; `-` is standard input. Raise Invalid with the line of what is none."""
-    text = sys.stdin.read() if file == STANDARD_INPUT else file.read_text("utf-8")
-    return list(_messages(text, space, collection, now))
+    return list(_messages(_text(file), space, collection, now))
+
+
+def _text(file: Path) -> str:
+    try:
+        return sys.stdin.read() if file == STANDARD_INPUT else file.read_text("utf-8")
+    except OSError as error:
+        raise Invalid(f"The file `{file}` cannot be opened: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Invalid(f"The file `{file}` is not UTF-8.") from None
 
 
 def _messages(text: str, space: str, collection: str, now: int) -> Iterator[Message]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # A text in JSON may hold what else ends a line, such as U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield _message(line, number, space, collection, now)
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 MIB = 1 << 20
 REMOVED = b""
 """The value of a tombstone."""
+CONSENT = "segment_consent_preference"
+"""Traits whose key begins so hold what somebody consented to: they are kept, and not for readers who did not ask."""
 
 
 class Write(NamedTuple):

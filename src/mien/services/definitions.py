@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
@@ -135,6 +136,16 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
         raise Fault("is the audience's own name in GrowthLoop's answers: call it otherwise", NAME_ATTRIBUTE)
     if len(attributes) > MOST_ATTRIBUTES:
         raise Fault(f"has more than {MOST_ATTRIBUTES} entries")
+    for key, value in attributes.items():
+        with at(key):
+            _check_kept(value)
+
+
+def _check_kept(value: Any) -> None:
+    try:
+        msgspec.msgpack.encode(value)
+    except (OverflowError, RecursionError, UnicodeEncodeError):
+        raise Fault("cannot be kept: whole numbers have at most 64 bits, and text is sound") from None
 
 
 def _instant(given: Any) -> int | None:

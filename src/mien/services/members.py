@@ -1,6 +1,6 @@
 """Who belongs to an audience, since when and why; where somebody has been; how an audience has grown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mien.core.computed import Cause
@@ -50,9 +50,13 @@ class Visit(NamedTuple):
 
 
 class ChangedPage(NamedTuple):
-    """Some of what readers saw change, the oldest first; `next` is where the next page begins, None after it."""
+    """Some of what readers saw change, the oldest first; `next` is where the next page begins, None after it.
+
+    `profiles` are those of the rows that are still there.
+    """
 
     rows: Sequence[ChangesRow]
+    profiles: Mapping[int, Profile]
     next: tuple[int, int] | None
 
 
@@ -115,7 +119,8 @@ def sizes(store: Store, space: Space, definition: Definition, *, days: int, now:
 def changed(store: Store, space: Space, *, beyond: tuple[int, int] | None, limit: int) -> ChangedPage:
     """Return what readers saw change beyond the time and the profile of the last row had."""
     rows = store.changes(space.slug, beyond=beyond, limit=limit)
-    return ChangedPage(rows, (rows[-1].at, rows[-1].profile) if len(rows) == limit else None)
+    profiles = store.profiles({row.profile for row in rows})
+    return ChangedPage(rows, profiles, (rows[-1].at, rows[-1].profile) if len(rows) == limit else None)
 
 
 def best_name(space: Space, profile: Profile) -> Identifier | None:

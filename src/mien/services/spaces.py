@@ -32,8 +32,8 @@ class Section(Struct, frozen=True):
     `secrets` names the field that maps the names of credentials to their secrets, which are kept apart, hashed. A
     secret is text; or, where the fields allow it, an object with the text as `secret`, of which the rest, `about`,
     is kept in the section. `unique` names a field whose value no other space may have; it is the space's own name
-    where it is not given. `check` raises Fault for fields that contradict each other, and returns what the operator
-    should know of them.
+    where it is not given. `audiences` names a field that may list keys of audiences. `check` raises
+    Fault for fields that contradict each other, and returns what the operator should know of them.
     """
 
     dialect: str
@@ -41,6 +41,7 @@ class Section(Struct, frozen=True):
     secrets: str
     unique: str = ""
     about: frozenset[str] = frozenset()
+    audiences: str = ""
     check: Callable[[Any], Sequence[str]] = _nothing_to_say
 
 
@@ -212,6 +213,7 @@ class _Plan:
             if dialect in given:
                 with at(dialect):
                     dialects[dialect] = self._section(slug, section, given[dialect], notes)
+                    notes += self._unknown(slug, section, dialects[dialect], given)
             elif about := self._about(slug, section):
                 dialects[dialect] = {section.secrets: about}
         settings = {**own, "dialects": dialects}
@@ -237,6 +239,28 @@ class _Plan:
         self.changes += [Change(f"{sentence} of space {slug}") for sentence in revision.sentences]
         if revision.evaluation != evaluation:
             self.evaluations[slug] = revision.evaluation
+
+    def _unknown(
+        self, slug: str, section: Section, kept: Mapping[str, Any], given: Mapping[str, Any]
+    ) -> list[Change]:
+        """Return a note for each audience that a section lists and that is none, neither in the file nor else."""
+        listed = kept.get(section.audiences)
+        if not isinstance(listed, list):
+            return []
+        known = given.get("audiences")
+        if not isinstance(known, Mapping):
+            known = self._audiences(slug)
+        where = f"note on {section.dialect} in space {slug}"
+        return [Change(f"{where}: there is no audience {key}") for key in listed if key not in known]
+
+    def _audiences(self, slug: str) -> set[str]:
+        return {
+            record.definition.key
+            for record in self._store.definitions()
+            if record.space == slug
+            and record.definition.kind is Kind.AUDIENCE
+            and record.definition.state is not State.RETIRED
+        }
 
     def _about(self, slug: str, section: Section) -> dict[str, Any]:
         """Return what is kept of a section's credentials beside their secrets: a file without them leaves it so."""

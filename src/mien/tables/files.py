@@ -71,7 +71,7 @@ class _Lines:
         return line
 
     def _read(self) -> str:
-        line = self._text.readline(MAX_RECORD)
+        line = _line(self._text)
         if not line:
             self.over = True
             raise StopIteration
@@ -99,6 +99,17 @@ class _Lines:
             self.number += 1
             self.skip_line()
         return True
+
+
+def _line(text: TextIO) -> str:
+    """Return the next line; raise Invalid where the encoding has no way to pass over what it cannot read."""
+    try:
+        return text.readline(MAX_RECORD)
+    except UnicodeError as error:
+        reason = str(error).rstrip(".")
+        raise Invalid(
+            f"The file cannot be read as `{text.encoding}` ({reason}): give another encoding, such as utf-8."
+        ) from None
 
 
 def _is_whole(line: str) -> bool:

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from mien.dialects.growthloop.tokens import PREFIX
+from mien.core.space import Credential
+from mien.dialects.growthloop.tokens import PREFIX, ReadToken, write
+from mien.services.secrets import digest
 from tests.dialects.growthloop.conftest import Shop, until
 from tests.server import identify
 
@@ -96,7 +98,7 @@ def test_a_token_that_somebody_changed_opens_nothing(shop: Shop) -> None:
         for path in ("entities/customers/u1", "entities/customers/u2"):
             answer = shop.ask(path, headers={"authorization": f"Bearer {bad}".encode(), "origin": shop.origin})
             assert answer.status_code == 401
-            assert "access-control-allow-origin" not in answer.headers
+            assert answer.headers["access-control-allow-origin"] == shop.origin
 
 
 def test_a_token_dies_with_its_key(shop: Shop) -> None:
@@ -105,6 +107,10 @@ def test_a_token_dies_with_its_key(shop: Shop) -> None:
     assert shop.ask("entities/customers/u1", token).status_code == 200
     new = shop.server.mien("token", "create", shop.slug, "site", "--dialect", "growthloop").strip()
     until(lambda: shop.ask("entities/customers/u1", token).status_code == 401)
+    refused = shop.ask("entities/customers/u1", token, headers={"origin": shop.origin})
+    assert refused.headers["access-control-allow-origin"] == shop.origin, "the page may see that it needs another"
+    elsewhere = shop.ask("entities/customers/u1", token, headers={"origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in elsewhere.headers
     assert shop.ask("entities/customers/u1").status_code == 401
     shop.key = new
     assert shop.entity("customers/u1", key=shop.read_token("customers", "u1"))
@@ -146,6 +152,20 @@ def test_pages_read_what_a_token_opened_and_only_from_the_origins_of_its_space(s
     for origin in (limited.origin, "https://evil.example"):
         elsewhere = shop.ask("entities/customers/u1", token, headers={"origin": origin})
         assert "access-control-allow-origin" not in elsewhere.headers
+
+
+def test_tokens_spend_a_rate_of_their_own(limited: Shop) -> None:
+    """The token is made here: asking for it would spend the key's rate, which another test counts."""
+    credential = Credential(
+        space=limited.slug, dialect="growthloop", name="site", digest=digest(limited.key), created_at=1
+    )
+    ends = (int(time.time()) + 900) * 1_000_000
+    busy, other = (
+        write(ReadToken(limited.slug, "site", "customers", name, ends), credential) for name in ("busy", "other")
+    )
+    statuses = [limited.ask("entities/customers/busy", busy).status_code for _ in range(4)]
+    assert statuses == [404, 404, 404, 429]
+    assert limited.ask("entities/customers/other", other).status_code == 404
 
 
 def test_a_page_that_holds_the_key_reads_nothing(shop: Shop) -> None:

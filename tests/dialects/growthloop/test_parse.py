@@ -26,11 +26,12 @@ def test_whatever_is_sent_is_an_id_or_is_refused(text: str) -> None:
     ("query", "expected"),
     [
         (b"", EVERYTHING),
-        (b"fields=&audiences=&explain=no", EVERYTHING),
+        (b"explain=no", EVERYTHING),
+        (b"fields=&audiences=,", Selection(fields=frozenset(), audiences=frozenset())),
         (b"fields=a,b,,a", Selection(fields=frozenset({"a", "b"}))),
         (b"fields=a%2Cb&audiences=1", Selection(fields=frozenset({"a", "b"}), audiences=frozenset({"1"}))),
         (b"explain=TRUE", Selection(explain=True)),
-        (b"fields=%FF", Selection(fields=frozenset({"\ufffd"}))),
+        (b"fields=%FF", Selection(fields=frozenset({"\udcff"}))),
     ],
 )
 def test_a_selection(query: bytes, expected: Selection) -> None:

@@ -143,6 +143,15 @@ def test_only_listed_attributes_are_served() -> None:
     assert json.loads(plain(listed, one)).keys() - render.RESERVED == {"plan", "attr_audiences"}
 
 
+def test_consent_is_served_only_where_it_is_listed() -> None:
+    consent = {"segment_consent_preference": {"b": True, "a": False}, "segment_consent_preference_updated": True}
+    one = found({"plan": "segment_consent_preference", "segment": 1, **consent})
+    assert json.loads(plain(entity(), one)).keys() - render.RESERVED == {"plan", "segment"}
+    assert json.loads(text(entity(), one, fields=frozenset(consent))).keys() == render.RESERVED
+    listed = json.loads(plain(entity(attributes=["plan", "segment_consent_preference"]), one))
+    assert listed.keys() - render.RESERVED == {"plan", "segment_consent_preference"}
+
+
 def test_an_audience_says_its_name_and_what_is_its_own() -> None:
     """Golden case 3."""
     rest = defined(10, "rest", "Rest", attributes={"n": 5, "flag": True, "deep": {"b": 1, "a": 2}})
@@ -236,3 +245,11 @@ def test_the_older_generation_lists_audiences_by_number() -> None:
         ],
         "profile": {"a": 1, "entity_id": "u1", "entity_name": "customers"},
     }
+
+
+@pytest.mark.parametrize("value", ["seven", 7, None, {"x": 1}])
+def test_no_attribute_hides_the_number_of_an_audience_from_the_older_generation(value: Any) -> None:
+    odd = defined(10, "odd", "Odd", attributes={"audience_id": value})
+    one = found({}, {"odd": True, "onboarding": True})
+    answer = json.loads(render.legacy_profile(plain(entity(odd, ONBOARDING), one).encode()).body)
+    assert [about["audience_id"] for about in answer["audiences"]] == [2, 10]

@@ -98,7 +98,21 @@ def test_a_key_made_by_hand_is_checked_as_one_in_a_file(store: SqlStore) -> None
 def test_applying_tells_which_attributes_have_another_name(store: SqlStore) -> None:
     """Golden case 5."""
     notes = [what for what in apply(store, WHOLE) if what.startswith("note")]
-    assert notes == ["note on growthloop in space acme: entity by_email serves the trait audiences as attr_audiences"]
+    assert "note on growthloop in space acme: entity by_email serves the trait audiences as attr_audiences" in notes
+
+
+def test_applying_tells_which_audiences_there_are_not(store: SqlStore) -> None:
+    """Known are those of the file, or else those that were defined already."""
+    text = {"audiences": {"vip": {"query": "trait('a') = 1"}}, "growthloop": {"audiences": ["vip", "vpi"]}}
+    note = "note on growthloop in space acme: there is no audience {}"
+    assert notes_on(store, text) == [note.format("vpi")]
+    assert notes_on(store, {"growthloop": {"audiences": ["vip", "pvi"]}}) == [note.format("pvi")]
+    assert notes_on(store, {"growthloop": {"audiences": "all"}}) == []
+
+
+def notes_on(store: SqlStore, given: dict[str, Any]) -> list[str]:
+    changes = spaces.apply(store, yaml.safe_dump({"spaces": {"acme": given}}), SECTIONS, {}, now=1)
+    return [change.what for change in changes if change.what.startswith("note")]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +135,8 @@ def test_applying_tells_which_attributes_have_another_name(store: SqlStore) -> N
         ({"origins": ["*"]}, r"origins\[0\]: is no origin"),
         ({"origins": ["https://a.example", "https://b.example/"]}, r"origins\[1\]: is no origin"),
         ({"origins": ["null"]}, "is no origin"),
+        ({"origins": ["https://a.example:443"]}, r"origins\[0\]: never matches: browsers leave `:443` out of https"),
+        ({"origins": ["http://[::1]:80"]}, r"origins\[0\]: never matches: browsers leave `:80` out of http"),
         ({"strict": "yes"}, "strict"),
         ({"keys": {"a": ""}}, "keys.a: a secret cannot be empty"),
         ({"keys": {"a": {}}}, "keys.a"),

@@ -9,7 +9,7 @@ from mien.core.space import Credential
 from mien.dialects.growthloop import cors, tokens
 from mien.dialects.growthloop.names import DIALECT
 from mien.dialects.growthloop.tokens import ReadToken
-from mien.dialects.growthloop.views import Entity, Rights, View, Views
+from mien.dialects.growthloop.views import Entity, Origins, Rights, View, Views
 from mien.errors import CredentialRefused, MienError
 from mien.services.spaces import Catalog
 from mien.web.routing import header
@@ -53,6 +53,7 @@ class Guard:
     def __init__(self, tenants: Tenants) -> None:
         self._tenants = tenants
         self._views = Views()
+        self._origins = Origins(tenants)
 
     def caller(self, request: Request, *, now: int) -> Caller:
         """Return who asks; raise CredentialRefused for nobody we know, ScopeMissing where the scope is missing."""
@@ -70,9 +71,10 @@ class Guard:
 
     def _by_token(self, request: Request, given: bytes, now: int) -> Caller:
         catalog = self._tenants.current()
+        # Also where it is refused: the page shall see that, and ask for another. Its space is not known then.
+        cors.admit(request, self._origins())
         token, credential = tokens.read(_first(bearers(given)), catalog)
         caller = self._with(catalog, credential, token)
-        # Also where its time is over: the page shall see that, and ask for another.
         cors.admit(request, caller.view.origins)
         if token.expires_at <= now:
             raise CredentialRefused

@@ -15,7 +15,7 @@ ADMITTED = "mien.growthloop.admitted"
 """Where a request's scope holds the headers that let a page read the answer."""
 
 _VARY = (b"vary", b"origin")
-_EXPOSED = b"etag, last-modified, retry-after, ratelimit, ratelimit-policy, request-id, x-request-id, x-profile-as-of"
+_EXPOSED = b"etag, retry-after, ratelimit, ratelimit-policy, request-id, x-request-id, x-profile-as-of"
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD"),
     (b"access-control-allow-headers", b"authorization, content-type, if-none-match"),

@@ -1,15 +1,10 @@
-"""How old an answer is: `ETag`, `Last-Modified`, `X-Profile-As-Of`, and 304 (reference: 5; all of it is ours)."""
+"""How old an answer is: `ETag`, `X-Profile-As-Of`, and 304 (reference: 5; all of it is ours)."""
 
-from email.utils import formatdate
 from functools import lru_cache
 from hashlib import sha256
 
-import msgspec
-from msgspec import Struct
 from starlette.responses import Response
 
-from mien.core.message import received_at_of
-from mien.store.sheet import TraitSheet
 from mien.web.answers import JsonAnswer
 from mien.web.times import write_time
 
@@ -17,27 +12,13 @@ _PRIVATE = (b"cache-control", b"private, no-cache")
 """Kept by whoever asked alone, and asked for again each time: without it browsers would guess how long it holds."""
 
 
-class _Receipt(Struct, array_like=True):
-    """The beginning of a write: enough to know when it was received."""
-
-    timestamp: int
-    order: int
-
-
-_read_receipts = msgspec.msgpack.Decoder(list[_Receipt]).decode
-
-
-def fresh(text: bytes, sheet: TraitSheet, asked: bytes | None, *, now: int) -> Response:
+def fresh(text: bytes, asked: bytes | None, *, now: int) -> Response:
     """Return a profile as an answer that states its age, or 304 where the caller has this very text.
 
     `asked` is the header `If-None-Match`.
     """
     etag = b'"%b"' % sha256(text).hexdigest()[:24].encode()
     aged = [(b"etag", etag), _PRIVATE, (b"x-profile-as-of", _moment(now // 1_000_000))]
-    receipts = _read_receipts(sheet.writes)
-    if receipts:
-        order = max([receipt.order for receipt in receipts])
-        aged.append((b"last-modified", _http_date(received_at_of(order) // 1_000_000)))
     if asked is not None and _has(asked, etag):
         same = Response(status_code=304)
         same.raw_headers = aged
@@ -56,8 +37,3 @@ def _has(asked: bytes, etag: bytes) -> bool:
 @lru_cache(16)
 def _moment(seconds: int) -> bytes:
     return write_time(seconds * 1_000_000).encode()
-
-
-@lru_cache(8192)
-def _http_date(seconds: int) -> bytes:
-    return formatdate(seconds, usegmt=True).encode()

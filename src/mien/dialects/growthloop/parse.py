@@ -72,7 +72,11 @@ def sound(text: str) -> str:
     """Return an id that may be looked for; raise InvalidId for any other."""
     if not text:
         raise InvalidId("The id is empty.")
-    if len(text.encode()) > MAX_ID:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidId("The id is not UTF-8.") from None
+    if size > MAX_ID:
         raise InvalidId(f"The id is longer than {MAX_ID} bytes.")
     if _CONTROL.search(text):
         raise InvalidId("The id holds control characters.")
@@ -85,19 +89,20 @@ def selection(query: bytes) -> Selection:
         return EVERYTHING
     given = read_query(query)
     return Selection(
-        fields=_names(given.get("fields", "")),
-        audiences=_names(given.get("audiences", "")),
+        fields=_names(given.get("fields")),
+        audiences=_names(given.get("audiences")),
         explain=given.get("explain", "").lower() in {"true", "1"},
     )
 
 
 def read_query(query: bytes) -> dict[str, str]:
-    """Return the parameters of a query; of a repeated one the last counts."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace"))
+    """Return the parameters of a query; of a repeated one the last counts. What is not UTF-8 becomes surrogates."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
 
 
-def _names(text: str) -> frozenset[str] | None:
-    return frozenset(name for name in text.split(",") if name) or None
+def _names(text: str | None) -> frozenset[str] | None:
+    """Return the names in a list; an empty list has none, which is not to ask for everything."""
+    return None if text is None else frozenset(name for name in text.split(",") if name)
 
 
 def batch(body: bytes) -> Sequence[str]:

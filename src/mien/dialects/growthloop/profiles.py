@@ -37,7 +37,10 @@ class Profiles:
         """Return who asks, once they may."""
         caller = self._guard.caller(request, now=now)
         space = caller.view.space
-        self._limits.spend(space.rate_limits.get(DIALECT), DIALECT, space.slug)
+        token = caller.token
+        # Whoever holds a token could use up what the application has: each profile's tokens have a rate of their own.
+        spender = () if token is None else (token.entity, token.id)
+        self._limits.spend(space.rate_limits.get(DIALECT), DIALECT, space.slug, *spender)
         return caller
 
     def one(self, store: Store, request: Request) -> Response:
@@ -55,7 +58,7 @@ class Profiles:
         name, space = _name(caller, entity, entity_id), caller.view.space
         found = lookup.one(store, space, [name], now=now)
         text = render.profile(entity, name.value, found, space=space.slug, now=now, selection=selection)
-        return fresh(text, found.sheet, header(request, b"if-none-match"), now=now)
+        return fresh(text, header(request, b"if-none-match"), now=now)
 
     def audiences(self, store: Store, request: Request) -> Response:
         """Answer as the older generation does: with all audiences, or with those of one `identifier`."""
@@ -79,16 +82,18 @@ class Profiles:
         ids = parse.batch(await read_body(request, limit=parse.MAX_BATCH))
         names = {asked: _name(caller, entity, asked) for asked in ids}
 
-        def look(store: Store) -> Sequence[Look | None]:
-            return lookup.many(store, caller.view.space, list(names.values()), now=now)
+        wanted = list(dict.fromkeys(names.values()))  # the rules may have made one of several
 
-        found = dict(zip(names, await self._reader.ask(look, one_look=False), strict=True))
+        def look(store: Store) -> Sequence[Look | None]:
+            return lookup.many(store, caller.view.space, wanted, now=now)
+
+        found = dict(zip(wanted, await self._reader.ask(look, one_look=False), strict=True))
         texts = [
-            render.profile(entity, names[asked].value, one, space=caller.view.space.slug, now=now)
-            for asked, one in found.items()
+            render.profile(entity, name.value, one, space=caller.view.space.slug, now=now)
+            for name, one in found.items()
             if one is not None
         ]
-        return render.batch(texts, [asked for asked, one in found.items() if one is None])
+        return render.batch(texts, [asked for asked, name in names.items() if found[name] is None])
 
     async def token(self, request: Request) -> Response:
         """Make a token that opens one profile, whether there is one yet or not."""

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from mien.core.audience import group_of, is_told
 from mien.core.definition import Control, Definition
+from mien.core.traits import CONSENT
 from mien.dialects.growthloop.names import (
     AUDIENCE_ID,
     AUDIENCE_NAME,
@@ -36,6 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
 
+_CONSENT = CONSENT.encode()
 _IS_AUDIENCE = bytes([AUDIENCE])
 Cut = tuple[int, int, bytes]
 """Where in a text of members one begins, where the next one to be kept does, and what stands in their place."""
@@ -54,7 +56,7 @@ def profile(
     ends = _ends(sheet)
     told = dict(_memberships(entity, found, ends, space, now, selection.audiences)) if sheet.kinds else {}
     spliced = None
-    if entity.attributes is None and selection is EVERYTHING:
+    if entity.attributes is None and selection is EVERYTHING and _CONSENT not in sheet.text:
         spliced = _spliced(entity, entity_id, sheet, ends, told)
     return spliced or _assembled(entity, entity_id, sheet, told, selection)
 
@@ -196,7 +198,7 @@ def _assembled(
 
 
 def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None) -> dict[str, Raw]:
-    """Return the traits that are served, by the name each is served under.
+    """Return the traits that are served, by the name each is served under; consent only where it is listed.
 
     A trait that has a name already keeps it before one that would be given it.
     """
@@ -204,7 +206,9 @@ def _attributes(entity: Entity, sheet: TraitSheet, chosen: frozenset[str] | None
     if sheet.kinds:
         kinds = zip(members.items(), sheet.kinds, strict=True)
         members = {key: value for (key, value), kind in kinds if kind != AUDIENCE}
-    if entity.attributes is not None:
+    if entity.attributes is None:
+        members = {key: value for key, value in members.items() if not key.startswith(CONSENT)}
+    else:
         members = {key: members[key] for key in entity.attributes if key in members}
     for key in RESERVED & members.keys():
         members.setdefault(f"{entity.prefix}{key}", members[key])
@@ -245,14 +249,11 @@ def audience_list(definitions: Iterable[Definition], now: int) -> list[dict[str,
 def legacy_profile(text: bytes) -> JsonAnswer:
     """Return a profile as the older generation may have answered: its body was never seen (reference: 2)."""
     fields = _decode(text)
-    audiences = [{AUDIENCE_ID: int(key), **about} for key, about in fields.pop(AUDIENCES).items()]
+    about = {int(key): about for key, about in fields.pop(AUDIENCES).items()}
     fields.pop(COUNT)
-    return answer({AUDIENCES: sorted(audiences, key=_audience_id), "profile": fields})
-
-
-def _audience_id(about: Mapping[str, Any]) -> int:
-    number: int = about[AUDIENCE_ID]
-    return number
+    # Our id comes last: an attribute may have its name.
+    audiences = [{**about[number], AUDIENCE_ID: number} for number in sorted(about)]
+    return answer({AUDIENCES: audiences, "profile": fields})
 
 
 def batch(found: Iterable[bytes], missing: Sequence[str]) -> JsonAnswer:

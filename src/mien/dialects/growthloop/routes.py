@@ -12,9 +12,8 @@ from mien.dialects.growthloop import render
 from mien.dialects.growthloop.cors import Preflight, finish
 from mien.dialects.growthloop.errors import error_answer
 from mien.dialects.growthloop.profiles import BATCH, Profiles
-from mien.dialects.growthloop.views import origins_of
+from mien.dialects.growthloop.views import Origins
 from mien.errors import NotFound
-from mien.services.spaces import Catalog
 from mien.web.limits import RateLimits
 from mien.web.reader import Reader
 from mien.web.routing import EVERY, READ, WRITE, Endpoint, Handler, Route
@@ -26,7 +25,7 @@ def growthloop_routes(reader: Reader, tenants: Tenants, limits: RateLimits) -> l
     profiles = Profiles(reader, tenants, limits)
     one = reader.serving(profiles.one, one_look=True)
     return [
-        Route("/v1/entities/{entity}/{id}", Preflight(_endpoint(one, READ), _Origins(tenants))),
+        Route("/v1/entities/{entity}/{id}", Preflight(_endpoint(one, READ), Origins(tenants))),
         Route("/v1/entities/{entity}", _Target(profiles.batch)),
         _route("/v1/entities/{rest}", _nothing, EVERY),
         _route("/v1/audiences", reader.serving(profiles.audiences), READ),
@@ -72,17 +71,3 @@ class _Target:
 
 async def _nothing(_: Request) -> Response:
     raise NotFound
-
-
-class _Origins:
-    """The origins that some space lists, gathered again when the spaces have changed."""
-
-    def __init__(self, tenants: Tenants) -> None:
-        self._tenants = tenants
-        self._seen: tuple[Catalog | None, frozenset[str]] = (None, frozenset())
-
-    def __call__(self) -> frozenset[str]:
-        catalog = self._tenants.current()
-        if self._seen[0] is not catalog:
-            self._seen = (catalog, origins_of(catalog.spaces.values()))
-        return self._seen[1]

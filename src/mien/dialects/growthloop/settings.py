@@ -17,6 +17,8 @@ OWN_ID = {USERS: "user_id", ACCOUNTS: "group_id"}
 
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_OWN_PORT = {"http": ":80", "https": ":443"}
+"""The ports that browsers leave out of an origin."""
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _SCOPE = re.compile(r"[a-z0-9_:.-]{1,64}")
 
@@ -75,6 +77,9 @@ def check(section: GrowthLoopSection) -> Sequence[str]:
     for position, origin in enumerate(section.origins):
         if not _ORIGIN.fullmatch(origin):
             raise Fault("is no origin: write `https://shop.example`, without a path", "origins", position)
+        scheme, _, rest = origin.partition("://")
+        if rest.endswith(_OWN_PORT[scheme]):
+            raise Fault(f"never matches: browsers leave `{_OWN_PORT[scheme]}` out of {scheme}", "origins", position)
     for name, key in section.keys.items():
         if isinstance(key, _Key):
             with at("keys", name):
@@ -115,5 +120,6 @@ SECTION = Section(
     fields=GrowthLoopSection,
     secrets="keys",
     about=frozenset({"scopes", "entities"}),
+    audiences="audiences",
     check=check,
 )

@@ -12,6 +12,8 @@ from mien.core.space import Space
 from mien.dialects.growthloop.names import AUDIENCE_NAME, DIALECT, GROUP, LEGACY_ENTITY, PERSONALIZATION
 from mien.dialects.growthloop.settings import OWN_ID, EntityFile, Kept, KeyAbout
 from mien.errors import NotFound
+from mien.services.spaces import Catalog
+from mien.web.tenants import Tenants
 
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -139,6 +141,21 @@ def view_of(space: Space) -> View:
 def origins_of(spaces: Iterable[Space]) -> frozenset[str]:
     """Return all origins that some space lists."""
     return frozenset(origin for space in spaces for origin in space.dialects.get(DIALECT, {}).get("origins", ()))
+
+
+class Origins:
+    """The origins that some space lists, gathered again when the spaces have changed."""
+
+    def __init__(self, tenants: Tenants) -> None:
+        self._tenants = tenants
+        self._seen: tuple[Catalog | None, frozenset[str]] = (None, frozenset())
+
+    def __call__(self) -> frozenset[str]:
+        """Return them."""
+        catalog = self._tenants.current()
+        if self._seen[0] is not catalog:
+            self._seen = (catalog, origins_of(catalog.spaces.values()))
+        return self._seen[1]
 
 
 def _entity(name: str, given: EntityFile, audiences: Mapping[tuple[str, str], Definition], kept: Kept) -> Entity:

@@ -42,9 +42,6 @@ PREFIXES = {USERS: "use_", ACCOUNTS: "acc_"}
 NAMED = "ent_"
 """How ids of profiles begin that belong to any other collection."""
 
-CONSENT = "segment_consent_preference"
-"""Traits whose key begins so hold consent, which the Profile API never returns (seed; reference: 5.2)."""
-
 _HEAD = 8
 """How many characters of a KSUID Segment moves from its front to its end (reference: 1.3)."""
 

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from mien import clock
 from mien.core.message import ACCOUNTS, USERS
 from mien.core.space import Space
+from mien.core.traits import CONSENT
 from mien.dialects.segment import ask, render
 from mien.dialects.segment.auth import space_of
-from mien.dialects.segment.names import CONSENT, lookups, segment_id
+from mien.dialects.segment.names import lookups, segment_id
 from mien.dialects.segment.settings import DIALECT, RATE, space_id
 from mien.services import lookup
 from mien.store.base import EventQuery, HeldIdentifier, Store
@@ -47,7 +48,7 @@ class Profiles:
         found = lookup.one(store, asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
         page = lookup.page_of_traits(
             found.sheet,
-            hidden=CONSENT,
+            hidden=CONSENT,  # the Profile API never returns it (seed; reference: 5.2)
             kind=question.kind,
             include=question.include,
             start=question.start,
