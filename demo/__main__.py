@@ -77,6 +77,10 @@ def show() -> None:
     console.print(f"\nThe biggest spender is customer {CUSTOMER}. In another terminal:\n")
     for path in ("traits", "events?limit=3", "external_ids", "metadata", "links"):
         console.print(f"  curl -s -u tok_demo_read_only: '{base}/user_id:{CUSTOMER}/{path}'")
+    console.print("\nThe same customer in GrowthLoop's words, and why they are in an audience:\n")
+    console.print(f"  curl -s -H 'Authorization: Bearer gl_demo_read_only' {HOST}/v1/entities/customers/{CUSTOMER}")
+    command = f"{Path(sys.executable).parent / 'mien'} audience why demo big_spenders user_id:{CUSTOMER}"
+    console.print(f"  {command} --store sqlite:///{FOLDER / 'demo.db'}")
     console.print("\nThe account of those who began in January 1997, and everybody by recent activity:\n")
     account = f"{HOST}/v1/spaces/demo/collections/accounts/profiles/group_id:joined-1997-01"
     console.print(f"  curl -s -u tok_demo_read_only: '{account}/traits'")

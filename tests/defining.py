@@ -24,8 +24,9 @@ def defining(store: Store, *, now: int = NOW, ready: bool = True, **sections: An
         for section, definitions in sections.items()
     }
     apply(store, yaml.safe_dump({"spaces": {"acme": given}}), SECTIONS, {}, now=now)
-    while ready and advance(store, read_catalog(store).spaces, now=now):
-        sweep(store, read_catalog(store).spaces, now=now)
+    spaces = read_catalog(store).spaces
+    while ready and (advance(store, spaces, now=now) or sweep(store, spaces, now=now).profiles):
+        spaces = read_catalog(store).spaces
     return read_catalog(store).spaces["acme"]
 
 

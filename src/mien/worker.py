@@ -55,13 +55,17 @@ class Worker:
         return False
 
     def _sweep(self) -> bool:
-        spaces = self._catalogs.current(self._store).spaces
-        return _for_a_moment(lambda: sweep(self._store, spaces, now=clock.now()).profiles == STEP)
+        def step() -> bool:
+            catalog = self._catalogs.current(self._store)
+            swept = sweep(self._store, catalog.spaces, now=clock.now(), revision=catalog.revision)
+            return swept.profiles == STEP
+
+        return _for_a_moment(step)
 
     def _prepare(self) -> bool:
         def step() -> bool:
-            spaces = self._catalogs.current(self._store).spaces
-            return advance(self._store, spaces, now=clock.now())
+            catalog = self._catalogs.current(self._store)
+            return advance(self._store, catalog.spaces, now=clock.now(), revision=catalog.revision)
 
         return _for_a_moment(step)
 

@@ -7,9 +7,14 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import pytest
 from demo.replay import purchases, replay
 
+from mien import clock
+from mien.core.message import Identifier
+from mien.services.lookup import one
+from mien.services.spaces import read_catalog
 from mien.store.sql import open_store
 from tests.server import Server, Tenant, free_port
 
@@ -105,6 +110,12 @@ def test_make_demo_loads_once_and_begins_at_once_the_second_time(tmp_path: Path)
         "tok_demo_read_only",
         f"http://127.0.0.1:{port}/v1/spaces/demo/collections/users/profiles/user_id:1901/traits",
     )
+    with open_store(f"sqlite:///{tmp_path / 'demo.db'}") as store:
+        spaces = read_catalog(store).spaces
+        sheet = one(store, spaces["demo"], [Identifier("users", "user_id", "1901")], now=clock.now()).sheet
+    traits = {key: msgspec.json.decode(value) for key, value in sheet.members().items()}
+    assert (traits["orders"], traits["spent"], traits["big_spenders"], traits["lapsed"]) == (56, 6552.7, True, True)
+    assert traits["last_order"].startswith("1997-04-11T")
     second = _demo(tmp_path, port, "Serving until Ctrl-C")
     assert "The purchases are there already" in second
     with open_store(f"sqlite:///{tmp_path / 'demo.db'}") as store:

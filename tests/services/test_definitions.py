@@ -1,13 +1,14 @@
 """Definitions are data of a space: applied, told apart, refused with a place and a reason."""
 
 import pytest
+from msgspec.structs import replace
 
 from mien.core.definition import State, key_of
 from mien.errors import SettingsRefused
 from mien.services.preparation import advance
 from mien.services.spaces import apply, export, read_catalog
 from mien.store.sql import SqlStore
-from tests.factories import NOW, message, take_in, user
+from tests.factories import NOW, message, sheet_of, take_in, user
 
 COUNT = "event('E').count()"
 
@@ -173,3 +174,25 @@ def test_a_space_of_somebody_else_is_left_alone(store: SqlStore) -> None:
     put(store, "{computed_traits: {}}")
     prepare(store)
     assert [record.space for record in store.definitions()] == ["other"]
+
+
+def test_one_that_is_not_understood_any_more_does_not_keep_the_others_from_being_computed(store: SqlStore) -> None:
+    put(store, f'{{computed_traits: {{n: {{query: "{COUNT}"}}, old: {{query: "trait(\'x\')"}}}}}}')
+    [old] = [record for record in store.definitions() if record.definition.key == "old"]
+    with store.begin() as unit:
+        unit.save_definition(old._replace(definition=replace(old.definition, query="a word of tomorrow's language")))
+    tenant = read_catalog(store).spaces["acme"]
+    take_in(store, message(event="E"), tenant=tenant)
+    sheet = sheet_of(store, user("user_id", "u1"))
+    assert sheet is not None
+    assert sheet.text == b'"n":1'
+
+
+def test_a_sum_that_json_cannot_hold_is_no_value(store: SqlStore) -> None:
+    put(store, "{computed_traits: {n: {query: \"event('E').sum(property('x'))\"}}}")
+    tenant = read_catalog(store).spaces["acme"]
+    for _ in range(2):
+        take_in(store, message(event="E", properties=b'{"x":1e308}'), tenant=tenant)
+    sheet = sheet_of(store, user("user_id", "u1"))
+    assert sheet is not None
+    assert sheet.text == b""

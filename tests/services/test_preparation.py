@@ -29,10 +29,8 @@ def step(store: SqlStore, limit: int = 2) -> bool:
 
 
 def finish(store: SqlStore) -> None:
-    while step(store):
-        spaces = read_catalog(store).spaces
-        while sweep(store, spaces, now=NOW).profiles:
-            pass
+    while step(store) or sweep(store, read_catalog(store).spaces, now=NOW).profiles:
+        pass
 
 
 def people(store: SqlStore) -> None:

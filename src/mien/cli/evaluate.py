@@ -9,7 +9,7 @@ from mien.cli.common import StoreOption, console, opened, space_named
 from mien.cli.definitions import progress
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
-from mien.services.sweep import STEP, sweep
+from mien.services.sweep import sweep
 from mien.store.base import Evaluation, Store
 
 
@@ -29,6 +29,7 @@ def evaluate(space: Annotated[str, typer.Argument(help="The name of the space.")
 def _step(store: Store, space: str) -> bool:
     """Evaluate some profiles; say whether there may be more."""
     # What is new becomes live only when nobody has yet to be looked at whole.
-    spaces, now = read_catalog(store).spaces, clock.now()
-    swept = sweep(store, spaces, now=now).profiles
-    return advance(store, {space: spaces[space]}, now=now) or swept == STEP
+    catalog, now = read_catalog(store), clock.now()
+    swept = sweep(store, catalog.spaces, now=now, revision=catalog.revision).profiles
+    mine = {space: catalog.spaces[space]}
+    return advance(store, mine, now=now, revision=catalog.revision) or swept > 0

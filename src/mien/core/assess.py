@@ -211,7 +211,7 @@ class _Assessing:
         definition, view = compiled.definition, View(self, self._now)
         if not compiled.is_audience:
             value, due = measure(compiled.query, view)  # type: ignore[arg-type]
-            return ABSENT if value is None else values.write(value), due
+            return _text(value), due
         if compiled.slot < 0:
             held, due = weigh(compiled.query, view)  # type: ignore[arg-type]
             return TRUE if held else ABSENT, due
@@ -284,3 +284,9 @@ class _Assessing:
             self._wants_members = True
             return ()
         return self._supplied.members.get(self._asking.members[id(condition)], ())
+
+
+def _text(value: Any) -> bytes:
+    """Return the JSON text of a value; ABSENT of none, and of a number that JSON's readers cannot hold."""
+    text = ABSENT if value is None else values.write(value)
+    return ABSENT if text == b"null" else text

@@ -209,11 +209,10 @@ def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> An
 
 
 def is_current(computed: Computed, plan: Plan, *, now: int) -> bool:
-    """Say whether nothing has to be evaluated at an instant, and readers see what they are to see."""
-    due = computed.due
-    return (
-        computed.touched == frozenset() and computed.epoch == plan.epoch and (due is None or not AT_ONCE < due <= now)
-    )
+    """Say whether nothing of what was evaluated has to be evaluated again, and readers see what they are to see."""
+    if computed.touched != frozenset() or computed.epoch != plan.epoch:
+        return False
+    return (until_of(computed.results) if computed.stale else computed.until) > now
 
 
 def packed(computed: Computed, plan: Plan) -> Computed:

@@ -11,6 +11,7 @@ from mien.core.definition import Definition, Kind, State
 from mien.core.memory import Journal, Memory, Tallies, is_plain, journals_of
 from mien.core.message import USERS
 from mien.core.query import AllMembers, AnyMember, Condition, Query, Reduction, TraitRef
+from mien.errors import QueryRefused
 
 MOST_MEMBER_CONDITIONS = 64
 
@@ -125,12 +126,19 @@ def _touches(compiled: Sequence[Compiled]) -> dict[int, Touch]:
 
 
 def plans(definitions: Iterable[Definition], *, upto: int, settled: int, epoch: int) -> dict[str, Plan]:
-    """Return a plan for each collection that has definitions. They must be sound, as `cycle_in` says."""
+    """Return a plan for each collection that has definitions. They must be sound, as `cycle_in` says.
+
+    One whose query is not understood any more, by a program that is older or newer than it, is left out: it must not
+    keep the others from being computed.
+    """
     by_collection: dict[str, list[Compiled]] = {}
     for definition in definitions:
         if definition.state not in {State.PREPARING, State.LIVE}:
             continue
-        compiled = compile_definition(definition)
+        try:
+            compiled = compile_definition(definition)
+        except QueryRefused:
+            continue
         by_collection.setdefault(definition.collection, []).append(compiled)
         if compiled.members:
             by_collection.setdefault(USERS, []).extend(_member_conditions(compiled))

@@ -22,8 +22,6 @@ NEVER = 2**62
 MOST_SPANS = 64
 EDGE = 16
 """How many of the oldest spans are never joined."""
-SLACK = 3_600_000_000
-"""How long, in microseconds, what has left a window is kept: clocks of several nodes differ."""
 
 Plus = Callable[[Any, Any], Any]
 
@@ -63,7 +61,7 @@ def add(spans: Spans, more: Iterable[Span[Any]], plus: Plus, window: Window | No
         return joined
     match window:
         case Sliding():
-            return _kept_short(_without_old(joined, now - window.oldest - SLACK), plus)
+            return _kept_short(_without_old(joined, now - window.oldest), plus)
         case Session():
             return _joined(joined, plus, lambda one, other: other.first - one.last < window.idle)[-MOST_SPANS:]
         case _:

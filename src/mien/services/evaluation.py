@@ -71,14 +71,15 @@ def evaluated(store: Store, space: Space, outcome: Outcome, *, now: int, how: Ho
     absorptions = [
         absorption._replace(before=as_it_was(space, absorption.before)) for absorption in outcome.absorptions
     ]
-    linked = [link.profile for link in outcome.links]
+    accounts = {profile.id for profile in outcome.profiles if profile.collection == ACCOUNTS}
+    linked = accounts & {link.profile for link in outcome.links}
     return put(store, space, replace(outcome, absorptions=absorptions), brought, linked=linked)
 
 
 def put(
     store: Store, space: Space, outcome: Outcome, brought: Iterable[Brought], *, linked: Iterable[int] = ()
 ) -> Outcome:
-    """Return an outcome with profiles that were brought up to date; `linked` are those with new links."""
+    """Return an outcome with profiles that were brought up to date; `linked` are accounts with new links."""
     all_brought = list(brought)
     again: list[int] = []
     plan = space.policy.plans.get(ACCOUNTS)

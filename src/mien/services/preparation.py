@@ -20,62 +20,74 @@ STEP = 200
 MOST_WAITING = 1000
 
 
-def advance(store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP) -> bool:
-    """Evaluate the next profiles of each space that is not up to date; say whether there is more to do.
+def advance(
+    store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP, revision: int | None = None
+) -> bool:
+    """Evaluate the next profiles of each space that is not up to date; say whether anything was done.
 
     What was prepared becomes live for all readers at one moment, once every profile is evaluated. Call it again with
-    the spaces as they are then.
+    the spaces as they are then. Nothing is done by `spaces` that are not those of the `revision` given.
     """
     behind = {slug: e for slug, e in store.evaluations().items() if e.cursor is not None and slug in spaces}
+    done = False
     for slug, evaluation in behind.items():
-        if not transact(store, partial(_step, store, spaces[slug], evaluation, now, limit)):
-            transact(store, partial(_finish, store, slug, evaluation), alone=True)
-    return bool(behind)
+        done |= transact(store, partial(_step, store, spaces[slug], evaluation, now, limit, revision)) or transact(
+            store, partial(_finish, store, slug, evaluation), alone=True
+        )
+    return done
 
 
-def _step(store: Store, space: Space, evaluation: Evaluation, now: int, limit: int, unit: Unit) -> bool:
-    """Evaluate the next profiles; say whether there were any, unless somebody else was here first."""
-    if store.evaluations()[space.slug] != evaluation:
+def _step(
+    store: Store,
+    space: Space,
+    evaluation: Evaluation,
+    now: int,
+    limit: int,
+    revision: int | None,
+    unit: Unit,
+) -> bool:
+    """Evaluate the next profiles; say whether there were any, or somebody else was here first."""
+    if store.evaluations()[space.slug] != evaluation or (revision is not None and store.revision() != revision):
         return True
     prepared = evaluation.settled < evaluation.target
     profiles = store.profiles_beyond(space.slug, evaluation.cursor or 0, limit=limit, computed=not prepared)
     if not profiles:
         return False
     brought = [bring(store, space, p, now=now, cause=Cause(How.DEFINITION), whole=True) for p in profiles]
-    unit.write(space.slug, put(store, space, Outcome(), _changed(space, profiles, brought)))
+    unit.write(space.slug, put(store, space, Outcome(), _changed(profiles, brought)))
     after = replace(evaluation, cursor=profiles[-1].id, done=evaluation.done + len(profiles))
     unit.save_evaluation(space.slug, after, revised=False)
     return True
 
 
-def _changed(space: Space, profiles: list[Profile], brought: list[Brought]) -> list[Brought]:
-    """Return those that are to be written: somebody of whom nothing is computed stays as they are.
-
-    But an account that looks at its users has to be found when one of them changes.
-    """
-    looking = {collection for collection, plan in space.policy.plans.items() if plan.of_members}
+def _changed(profiles: list[Profile], brought: list[Brought]) -> list[Brought]:
+    """Return those that are to be written: somebody of whom nothing is computed stays as they are."""
     return [
         b
         for p, b in zip(profiles, brought, strict=True)
-        if p.computed != NOTHING or b.profile.computed.results or b.profile.computed.states or p.collection in looking
+        if p.computed != NOTHING or b.profile.computed.results or b.profile.computed.states
     ]
 
 
-def _finish(store: Store, slug: str, evaluation: Evaluation, unit: Unit) -> None:
-    """Make what is prepared live, unless somebody has yet to be looked at whole; and let go of what was replaced."""
+def _finish(store: Store, slug: str, evaluation: Evaluation, unit: Unit) -> bool:
+    """Make what is prepared live, and let go of what was replaced.
+
+    While somebody has yet to be looked at whole nothing is done, which is said.
+    """
     if store.evaluations()[slug] != evaluation:
-        return
+        return True
     definitions = [record.definition for record in store.definitions() if record.space == slug]
     if evaluation.settled < evaluation.target:
         waiting = store.profiles(profile for _, profile in store.due(now=AT_ONCE, limit=MOST_WAITING)).values()
         if any(p.space == slug and p.computed.upto < evaluation.target for p in waiting):
-            return
+            return False
         changed, after = live((), evaluation, definitions)
         for definition in changed:
             unit.save_definition(DefinitionRecord(slug, definition))
         unit.save_evaluation(slug, after, revised=True)
     elif not _tidy(unit, slug, definitions):
         unit.save_evaluation(slug, replace(evaluation, cursor=None), revised=False)
+    return True
 
 
 def _tidy(unit: Unit, slug: str, definitions: Sequence[Definition]) -> bool:

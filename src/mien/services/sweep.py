@@ -26,8 +26,13 @@ class Swept(Struct, frozen=True):
     lag: int
 
 
-def sweep(store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP) -> Swept:
-    """Bring up to `limit` profiles up to date whose time has come; call again until that is none."""
+def sweep(
+    store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP, revision: int | None = None
+) -> Swept:
+    """Bring up to `limit` profiles up to date whose time has come; call again until that is none.
+
+    Nothing is done by `spaces` that are not those of the `revision` given.
+    """
     due = store.due(now=now, limit=limit)
     lag = max((now - at for at, _ in due if at != AT_ONCE), default=0)
     if not due:
@@ -35,6 +40,8 @@ def sweep(store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = S
 
     def evaluate(unit: Unit) -> int:
         by_space: dict[str, list[Profile]] = {}
+        if revision is not None and store.revision() != revision:
+            return 0
         for profile in store.profiles(profile for _, profile in due).values():
             # Since it was listed it may have been brought up to date, or absorbed.
             if profile.merged_into is None and profile.computed.due is not None and profile.computed.due <= now:

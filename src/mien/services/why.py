@@ -16,7 +16,7 @@ from mien.core.message import Identifier, Message, order_of
 from mien.core.plan import Compiled, Plan
 from mien.core.profile import Profile
 from mien.core.space import DAY, Space
-from mien.core.spans import NEVER, SLACK
+from mien.core.spans import NEVER
 from mien.core.traits import Write, settle
 from mien.core.why import Reason, Turn, explain, leaves, turn
 from mien.errors import ProfileNotFound
@@ -98,8 +98,7 @@ def why(
 def _supposed(aside: Aside, close: CloseUp, profile: Profile, messages: Sequence[Message], now: int) -> Profile:
     """Return a profile with messages folded in, all for this one, and evaluated again."""
     for place, message in enumerate(messages):
-        # What has left a window is not kept for clocks that differ: nobody else's clock takes part in this.
-        received = replace(message, order=order_of(now + SLACK + place))
+        received = replace(message, order=order_of(now, place))
         profile = replace(profile, computed=note(profile.computed, close.plan, received, message.traits))
         write = Write(message.timestamp, message.order, message.source, message.id)
         traits, _ = settle(profile.traits, message.traits, write, limit=close.space.policy.max_traits)

@@ -10,6 +10,7 @@ from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Raw, Struct, msgpack
+from msgspec.structs import replace
 
 from mien.core.activity import Activity
 from mien.core.computed import AT_ONCE, NOTHING, Cause, Change, Computed, Result
@@ -167,13 +168,15 @@ def profile_of(  # noqa: PLR0913, PLR0917 (the columns of its row, in their orde
         serial=is_.serial,
         apart=is_.apart,
         notes=is_.notes,
-        computed=NOTHING if computed is None else read_computed(computed, due_at),
+        computed=read_computed(computed, due_at),
         shown=KeptShown(traits),
     )
 
 
-def read_computed(document: bytes, due_at: int | None) -> Computed:
+def read_computed(document: bytes | None, due_at: int | None) -> Computed:
     """Return what is computed of a profile, which is due at a time."""
+    if document is None:
+        return NOTHING if due_at is None else replace(NOTHING, stale=True)
     d = _read_computed(document)
     return Computed(
         d.upto,

@@ -183,8 +183,7 @@ class EvaluationWrites:
     def look_again(self, profiles: Iterable[int]) -> None:
         """Let profiles be due at once; whoever is about to write one finds out."""
         self.db.change(
-            "UPDATE profiles SET due_at = 0, version = version + 1"
-            " WHERE profile_id = ? AND computed IS NOT NULL AND merged_into IS NULL",
+            "UPDATE profiles SET due_at = 0, version = version + 1 WHERE profile_id = ? AND merged_into IS NULL",
             [(profile,) for profile in sorted(set(profiles))],
         )
 

@@ -1,0 +1,88 @@
+"""What accounts ask of their users holds the moment a user changes, comes, goes, or time passes."""
+
+from mien.core.message import ACCOUNTS, Identifier, Kind, Message
+from mien.services import lookup
+from mien.services.forget import forget
+from mien.services.preparation import advance
+from mien.services.spaces import read_catalog
+from mien.services.sweep import sweep
+from mien.store.sql import SqlStore
+from tests.factories import NOW, defined, message, take_in, user
+
+DAY = 86_400_000_000
+G1, ANN, BOB = Identifier(ACCOUNTS, "group_id", "g1"), user("user_id", "ann"), user("user_id", "bob")
+ACTIVE = """{audiences: {
+    active: {collection: accounts, query: "ANY event('Order').within(7 days).count() >= 1"},
+    idle: {collection: accounts, query: "ALL NOT event('Order').within(7 days).count() >= 1"},
+    pro: {collection: accounts, query: "trait('plan') = 'pro' AND ANY trait('role') = 'admin'"}}}"""
+
+
+def joins(who: Identifier, **fields: object) -> Message:
+    return message(who, G1, kind=Kind.GROUP, subject=ACCOUNTS, **fields)
+
+
+def true(store: SqlStore, *, at: int = NOW) -> set[str]:
+    """Return the audiences the account is in."""
+    tenant = read_catalog(store).spaces["acme"]
+    members = lookup.one(store, tenant, [G1], now=at).sheet.members()
+    return {key for key, value in members.items() if bytes(value) == b"true"}
+
+
+def listed(store: SqlStore, *, at: int = NOW) -> set[str]:
+    """Return the audiences whose lists the account is in once what is due was done."""
+    spaces = read_catalog(store).spaces
+    while advance(store, spaces, now=at) or sweep(store, spaces, now=at).profiles:
+        spaces = read_catalog(store).spaces
+    found = {r.definition.key: r.definition.number for r in store.definitions()}
+    return {key for key, number in found.items() if store.members("acme", number, beyond=0, limit=9)}
+
+
+def test_an_account_follows_its_users_and_time(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    take_in(store, joins(ANN), joins(BOB), tenant=tenant)
+    assert true(store) == listed(store) == {"idle"}
+    take_in(store, message(ANN, event="Order"), tenant=tenant)
+    assert true(store) == {"active"}
+    assert true(store, at=NOW + 7 * DAY - 1) == {"active"}
+    assert true(store, at=NOW + 7 * DAY) == {"idle"}
+    assert listed(store) == {"active"}
+    assert listed(store, at=NOW + 7 * DAY) == {"idle"}
+
+
+def test_what_the_account_and_its_users_are_together(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    take_in(store, joins(ANN, traits={"plan": "pro"}), tenant=tenant)
+    take_in(store, message(ANN, traits={"role": "admin"}), tenant=tenant)
+    assert "pro" in true(store)
+    take_in(store, message(ANN, traits={"role": "guest"}), tenant=tenant)
+    assert "pro" not in true(store)
+    take_in(store, message(BOB, traits={"role": "admin"}), joins(BOB), tenant=tenant)
+    assert "pro" in true(store)
+
+
+def test_users_who_were_there_before_the_definition_count(store: SqlStore) -> None:
+    tenant = defined(store, "{}")
+    take_in(store, joins(ANN), message(ANN, event="Order"), tenant=tenant)
+    defined(store, ACTIVE)
+    assert listed(store) == true(store) == {"active"}
+
+
+def test_users_who_become_one_or_are_forgotten_count_no_more(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    device = user("anonymous_id", "device")
+    take_in(store, joins(device), joins(BOB), message(device, event="Order"), tenant=tenant)
+    take_in(store, message(ANN, device), tenant=tenant)
+    assert true(store) == listed(store) == {"active"}
+    forget(store, tenant, [ANN], deletion="d", suppress=True, now=NOW)
+    assert true(store) == listed(store) == {"idle"}
+    forget(store, tenant, [BOB], deletion="e", suppress=True, now=NOW)
+    assert true(store) == listed(store) == {"idle"}, "nobody is left of whom it does not hold"
+
+
+def test_a_user_who_changes_before_the_sweeper_came_is_seen_as_they_are(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    take_in(store, joins(ANN), message(ANN, event="Order", at=NOW - 6 * DAY), tenant=tenant)
+    later = NOW + 2 * DAY
+    take_in(store, message(BOB, event="Order", at=later), joins(BOB, at=later), tenant=tenant, now=later)
+    assert true(store, at=later) == {"active"}
+    assert true(store, at=later + 7 * DAY) == {"idle"}
