@@ -123,10 +123,10 @@ def read_traits(document: bytes) -> dict[str, Trait]:
 def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> bytes:
     """Return the document of the traits, with what readers see of what is computed."""
     if isinstance(traits, KeptTraits):
-        if isinstance(shown, KeptShown):
+        if _stands_in(shown, traits.document):
             return traits.document
         d = _read(traits.document)
-        if isinstance(shown, Patched) and isinstance(shown.before, KeptShown):
+        if isinstance(shown, Patched) and _stands_in(shown.before, traits.document):
             return _encode(_patched(d, shown.patches, epoch))
         return _encode(_document(_custom(d), d.writes, d.removed, dict(shown.items()), epoch))
     places: dict[Write, int] = {}
@@ -139,6 +139,11 @@ def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> byte
         else:
             custom[key] = (value, place)
     return _encode(_document(custom, list(places), removed, dict(shown.items()), epoch))
+
+
+def _stands_in(shown: Mapping[str, Shown], document: bytes) -> bool:
+    """Say whether this is what readers see by a document: after a merge is undone, it is what they saw by another."""
+    return isinstance(shown, KeptShown) and shown.document is document
 
 
 def _custom(d: _Document) -> dict[str, tuple[bytes, int]]:
