@@ -86,3 +86,11 @@ def test_a_user_who_changes_before_the_sweeper_came_is_seen_as_they_are(store: S
     take_in(store, message(BOB, event="Order", at=later), joins(BOB, at=later), tenant=tenant, now=later)
     assert true(store, at=later) == {"active"}
     assert true(store, at=later + 7 * DAY) == {"idle"}
+
+
+def test_an_account_that_was_there_first_follows_its_users(store: SqlStore) -> None:
+    """Whoever of them is prepared first."""
+    take_in(store, message(ANN, event="Order"), tenant=defined(store, "{audiences: {}}"))
+    take_in(store, joins(ANN), tenant=read_catalog(store).spaces["acme"])
+    defined(store, ACTIVE)
+    assert listed(store) == true(store) == {"active"}
