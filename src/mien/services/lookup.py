@@ -36,14 +36,7 @@ def find(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
     return profile
 
 
-class Found(NamedTuple):
-    """A profile that a name finds, and its traits."""
-
-    id: int
-    sheet: TraitSheet
-
-
-def one(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> Found:
+def one(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> Look:
     """Return the profile that the first of these names finds; raise ProfileNotFound as `find` does.
 
     What is computed of it is as it is at this instant.
@@ -53,11 +46,11 @@ def one(store: Store, space: Space, names: Sequence[Identifier], *, now: int) ->
         if look is not None:
             if space.retention.profiles is not None:
                 head(store, space, look.id, now=now)
-            return Found(look.id, _current(store, space, name.collection, look, now))
+            return _current(store, space, name.collection, look, now)
     raise ProfileNotFound
 
 
-def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Found | None]:
+def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -> list[Look | None]:
     """Return for each of these names, in their order, the profile it finds, or None where `find` would raise.
 
     Two looks, or three where profiles have their time, however many names there are: hold a state around them.
@@ -70,22 +63,21 @@ def many(store: Store, space: Space, names: Sequence[Identifier], *, now: int) -
         profiles = {head.id for head in heads if not space.is_over(head.last.at, now=now)}
     looks = store.looks(profiles)
     found = {
-        name: Found(profile, _current(store, space, name.collection, looks[profile], now))
+        name: _current(store, space, name.collection, looks[profile], now)
         for name, profile in owners.items()
         if profile in looks
     }
     return [found.get(name) for name in canonical]
 
 
-def _current(store: Store, space: Space, collection: str, look: Look, now: int) -> TraitSheet:
-    """Return a profile's traits at an instant: what was stored, unless something of it is due or shown otherwise."""
-    sheet = look.sheet
-    if look.due is None and not sheet.epoch:
-        return sheet
+def _current(store: Store, space: Space, collection: str, look: Look, now: int) -> Look:
+    """Return a profile as it is at an instant: as it was stored, unless something of it is due or shown otherwise."""
+    if look.due is None and not look.sheet.epoch:
+        return look
     plan = space.policy.plans.get(collection)
-    if (look.due is None or look.due > now) and plan is not None and sheet.epoch in {0, plan.epoch}:
-        return sheet
-    return store.sheet(current(store, space, look.id, now=now))
+    if (look.due is None or look.due > now) and plan is not None and look.sheet.epoch in {0, plan.epoch}:
+        return look
+    return Look(look.id, store.sheet(current(store, space, look.id, now=now)))
 
 
 def current(store: Store, space: Space, profile: int, *, now: int) -> Profile:
@@ -97,7 +89,7 @@ def current(store: Store, space: Space, profile: int, *, now: int) -> Profile:
     return bring(store, space, stored, now=now, cause=cause, members=stored.computed.stale).profile
 
 
-def computed(store: Store, space: Space, found: Found, *, now: int) -> dict[str, tuple[Definition, Result]]:
+def computed(store: Store, space: Space, found: Look, *, now: int) -> dict[str, tuple[Definition, Result]]:
     """Return by key what is computed of a profile at an instant, each with its definition."""
     if not found.sheet.kinds:
         return {}

@@ -191,12 +191,12 @@ class ChangesRow(NamedTuple):
     changes: Sequence[Change]
 
 
-class Look(NamedTuple):
+class Look(Struct, frozen=True, gc=False):
     """A profile as one look finds it: its traits, and when something of them may change by itself (None: never)."""
 
     id: int
     sheet: TraitSheet
-    due: int | None
+    due: int | None = None
 
 
 Account = Merge | Unmerge

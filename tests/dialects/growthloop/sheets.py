@@ -10,7 +10,7 @@ from mien.core.definition import Definition, Kind
 from mien.core.space import Space
 from mien.core.traits import Write
 from mien.dialects.growthloop.views import Entity, view_of
-from mien.services.lookup import Found
+from mien.store.base import Look
 from mien.store.sheet import AUDIENCE, CUSTOM, TraitSheet
 from tests import factories
 from tests.factories import NOW
@@ -33,9 +33,9 @@ def sheet(traits: dict[str, Any], audiences: dict[str, bool] | None = None) -> T
     )
 
 
-def found(traits: dict[str, Any], audiences: dict[str, bool] | None = None, *, profile: int = 1) -> Found:
+def found(traits: dict[str, Any], audiences: dict[str, bool] | None = None, *, profile: int = 1) -> Look:
     """Return a profile that was found."""
-    return Found(profile, sheet(traits, audiences))
+    return Look(profile, sheet(traits, audiences))
 
 
 def defined(number: int, key: str, name: str, **fields: Any) -> Definition:

@@ -12,7 +12,7 @@ from mien.core.definition import Control
 from mien.dialects.growthloop import render
 from mien.dialects.growthloop.parse import Selection
 from mien.dialects.growthloop.views import Entity
-from mien.services.lookup import Found
+from mien.store.base import Look
 from tests.dialects.growthloop.sheets import defined, entity, found
 from tests.factories import NOW
 
@@ -50,12 +50,12 @@ CHURNED = defined(1, "churned_users", "chruned users", attributes={"offer": "20%
 ONBOARDING = defined(2, "onboarding", "Onboarding", attributes={"bruh": "10%"})
 
 
-def text(entity: Entity, one: Found, **selection: Any) -> str:
+def text(entity: Entity, one: Look, **selection: Any) -> str:
     chosen = {key: None if value is None else value for key, value in selection.items()}
     return render.profile(entity, "u1", one, space="acme", now=NOW, selection=Selection(**chosen)).decode()
 
 
-def plain(entity: Entity, one: Found, entity_id: str = "u1") -> str:
+def plain(entity: Entity, one: Look, entity_id: str = "u1") -> str:
     return render.profile(entity, entity_id, one, space="acme", now=NOW).decode()
 
 

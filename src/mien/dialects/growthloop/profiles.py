@@ -15,8 +15,7 @@ from mien.dialects.growthloop.tokens import ReadToken
 from mien.dialects.growthloop.views import Entity
 from mien.errors import NotFound
 from mien.services import lookup
-from mien.services.lookup import Found
-from mien.store.base import Store
+from mien.store.base import Look, Store
 from mien.web.body import read_body
 from mien.web.limits import RateLimits
 from mien.web.reader import Reader
@@ -80,7 +79,7 @@ class Profiles:
         ids = parse.batch(await read_body(request, limit=parse.MAX_BATCH))
         names = {asked: _name(caller, entity, asked) for asked in ids}
 
-        def look(store: Store) -> Sequence[Found | None]:
+        def look(store: Store) -> Sequence[Look | None]:
             return lookup.many(store, caller.view.space, list(names.values()), now=now)
 
         found = dict(zip(names, await self._reader.ask(look, one_look=False), strict=True))

@@ -27,7 +27,7 @@ from mien.dialects.growthloop.names import (
 )
 from mien.dialects.growthloop.parse import EVERYTHING, Selection
 from mien.dialects.growthloop.views import Entity, Told, audience, trait_in
-from mien.services.lookup import Found
+from mien.store.base import Look
 from mien.store.sheet import AUDIENCE, TraitSheet
 from mien.web.answers import JsonAnswer
 from mien.web.times import write_time
@@ -47,20 +47,20 @@ def answer(value: Any, status: int = 200) -> JsonAnswer:
 
 
 def profile(
-    entity: Entity, entity_id: str, found: Found, *, space: str, now: int, selection: Selection = EVERYTHING
+    entity: Entity, entity_id: str, found: Look, *, space: str, now: int, selection: Selection = EVERYTHING
 ) -> bytes:
     """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
     sheet = found.sheet
-    text, ends = sheet.text, _ends(sheet)
+    ends = _ends(sheet)
     told = dict(_memberships(entity, found, ends, space, now, selection.audiences)) if sheet.kinds else {}
-    # Text that only looks like a key that is taken costs time and nothing else.
-    if entity.attributes is None and selection is EVERYTHING and b'"audience' not in text and b'"entity_' not in text:
-        return _spliced(entity, entity_id, sheet, ends, told)
-    return _assembled(entity, entity_id, sheet, told, selection)
+    spliced = None
+    if entity.attributes is None and selection is EVERYTHING:
+        spliced = _spliced(entity, entity_id, sheet, ends, told)
+    return spliced or _assembled(entity, entity_id, sheet, told, selection)
 
 
 def _memberships(
-    entity: Entity, found: Found, ends: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
+    entity: Entity, found: Look, ends: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the audiences a profile is in, as they are told of: each by its id."""
     text = found.sheet.text
@@ -102,26 +102,34 @@ def _with_traits(told: Told, sheet: TraitSheet, group: Any) -> bytes:
     return audience(told.definition, attributes, group, strict=told.strict)
 
 
-def _head(told: Mapping[str, bytes]) -> bytes:
+_TAKEN = tuple(b'"%b":' % key.encode() for key in sorted(RESERVED))
+"""How members of the reserved keys begin, in their order."""
+
+
+def _values(entity: Entity, entity_id: str, told: Mapping[str, bytes]) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return what stands under the reserved keys, in their order."""
     members = b",".join([told[key] for key in sorted(told)])
-    return b'"audience_count":%d,"audiences":{%b}' % (len(told), members)
+    return b"%d" % len(told), b"{%b}" % members, _encode(entity_id), entity.text
 
 
 def _spliced(
     entity: Entity, entity_id: str, sheet: TraitSheet, ends: Sequence[int], told: Mapping[str, bytes]
-) -> bytes:
-    """Return a profile of whose traits every one is served, and none begins as a reserved key does."""
+) -> bytes | None:
+    """Return a profile of whose traits every one is served; None when one of them has a reserved key."""
     text = sheet.text
-    first = _place(text, ends, b'"audience', 0)
-    last = _place(text, ends, b'"entity_', first)
-    cuts = [
-        _cut(ends, first, _head(told)),
-        _cut(ends, last, b'"entity_id":%b%b' % (_encode(entity_id), entity.tail)),
-    ]
-    if sheet.kinds or b"{" in text:
+    cuts: list[Cut] = []
+    place = 0
+    for key, value in zip(_TAKEN, _values(entity, entity_id, told), strict=True):
+        place = _place(text, ends, key[:-2], place)  # the end of a key sorts before all that may follow it
+        start = ends[place - 1] + 1 if place else 0
+        if text.startswith(key, start):
+            return None
+        cuts.append((start, start, key + value))
+    if sheet.kinds:
         cuts += [(ends[at - 1] + 1 if at else 0, ends[at] + 1, b"") for at in _audience_places(sheet.kinds)]
+    if b"{" in text:
         cuts += _nested(text, ends)
-        cuts.sort()
+    cuts.sort()
     pieces: list[bytes] = []
     start = 0
     for at, after, piece in cuts:
@@ -142,18 +150,12 @@ def _ends(sheet: TraitSheet) -> Sequence[int]:
     return ends
 
 
-def _cut(ends: Sequence[int], place: int, piece: bytes, *, width: int = 0) -> Cut:
-    """Return what puts a piece before a member, or in the place of it where `width` is 1."""
-    after = place + width
-    return ends[place - 1] + 1 if place else 0, ends[after - 1] + 1 if after else 0, piece
-
-
 def _place(text: bytes, ends: Sequence[int], key: bytes, low: int) -> int:
-    """Return where among the members, from `low` on, a key would stand that begins so.
+    """Return where among the members, from `low` on, one would stand that begins so.
 
     The texts of keys sort as the keys do: whatever JSON escapes, and the backslash of an escape, sort before letters.
     """
-    high, middle, length = len(ends), low, len(key)  # often it is there already
+    high, middle, length = len(ends), low, len(key)  # often it is there already, or all members are before it
     while low < high:
         start = ends[middle - 1] + 1 if middle else 0
         if text[start : start + length] < key:

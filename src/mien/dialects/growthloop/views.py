@@ -46,8 +46,8 @@ class Entity(Struct, frozen=True):
     attributes: tuple[str, ...] | None
     prefix: str
     told: Mapping[bytes, Told]
-    tail: bytes
-    """What stands after an id in every answer."""
+    text: bytes
+    """Its name as JSON text."""
 
 
 class Rights(Struct, frozen=True):
@@ -154,7 +154,7 @@ def _entity(name: str, given: EntityFile, audiences: Mapping[tuple[str, str], De
         attributes=None if given.attributes == "*" else tuple(dict.fromkeys(given.attributes)),
         prefix=given.prefix,
         told={b"%b:true" % _encode(definition.key): _told(definition, strict=kept.strict) for definition in shown},
-        tail=b',"entity_name":%b' % _encode(name),
+        text=_encode(name),
     )
 
 

@@ -41,6 +41,12 @@ class _Document(Struct, array_like=True):
     shadowed: dict[str, tuple[bytes, int]] = {}
     epoch: int = 0
 
+    def written(self) -> bytes:
+        """Return the document; where nothing is computed it ends before what tells of that."""
+        if self.epoch or self.kinds:
+            return _encode(self)
+        return _encode((self.text, self.ends, self.places, self.writes, self.removed))
+
 
 read_sheet = msgpack.Decoder(TraitSheet).decode
 _read = msgpack.Decoder(_Document).decode
@@ -127,8 +133,8 @@ def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> byte
             return traits.document
         d = _read(traits.document)
         if isinstance(shown, Patched) and _stands_in(shown.before, traits.document):
-            return _encode(_patched(d, shown.patches, epoch))
-        return _encode(_document(_custom(d), d.writes, d.removed, dict(shown.items()), epoch))
+            return _patched(d, shown.patches, epoch).written()
+        return _document(_custom(d), d.writes, d.removed, dict(shown.items()), epoch).written()
     places: dict[Write, int] = {}
     removed: dict[str, int] = {}
     custom: dict[str, tuple[bytes, int]] = {}
@@ -138,7 +144,7 @@ def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> byte
             removed[key] = place
         else:
             custom[key] = (value, place)
-    return _encode(_document(custom, list(places), removed, dict(shown.items()), epoch))
+    return _document(custom, list(places), removed, dict(shown.items()), epoch).written()
 
 
 def _stands_in(shown: Mapping[str, Shown], document: bytes) -> bool:
