@@ -9,13 +9,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from mien.core.assess import Edge, Needs, Subject, Supplied, assess
-from mien.core.computed import TRUE, Cause, Computed, How, born, packed, shown
+from mien.core.computed import TRUE, Cause, Computed, How, asked, born, packed, shown
 from mien.core.computed import note as noted
 from mien.core.condition import Weighed
 from mien.core.definition import Definition, Kind, State
 from mien.core.message import USERS, Message
 from mien.core.plan import Plan, parse, plans
-from mien.core.spans import NEVER
 from mien.core.traits import Traits, Write, settle
 from tests import oracle
 from tests.factories import NOW
@@ -91,11 +90,8 @@ class Somebody:
 
     def _members(self, now: int) -> Mapping[int, list[Weighed]]:
         slots = [slot for place in self.plan.of_members for slot in self.plan.definitions[place].members.values()]
-        results = [user.at(now).results for user in self.users]
-        return {
-            slot: [(of[slot].text == TRUE, of[slot].due) if slot in of else (False, NEVER) for of in results]
-            for slot in slots
-        }
+        answers = [asked(user.at(now), user.plan) for user in self.users]
+        return {slot: [of[slot] for of in answers] for slot in slots}
 
     def past(self, computed: Computed, now: int) -> oracle.Past:
         """Return all that is known of them, with what readers see of what is computed."""

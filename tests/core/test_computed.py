@@ -61,8 +61,9 @@ def slides(made: Definition) -> bool:
 
 all_plans = definitions().map(plan_of_users)
 plans_of_windows = definitions().filter(lambda made: any(map(slides, made))).map(plan_of_users)
-of_accounts = st.builds(
-    lambda query: definition(show(query), key="fit", number=9, collection=ACCOUNTS), conditions(ACCOUNTS)
+by_way_of_others = ("ANY trait('score') = true", "NOT ANY trait('plan').exists()", "ALL trait('other') > 1")
+of_accounts = st.one_of(conditions(ACCOUNTS).map(show), st.sampled_from(by_way_of_others)).map(
+    lambda query: definition(query, key="fit", number=9, collection=ACCOUNTS)
 )
 
 

@@ -1,6 +1,6 @@
 """What accounts ask of their users holds the moment a user changes, comes, goes, or time passes."""
 
-from mien.core.message import ACCOUNTS, Identifier, Kind, Message
+from mien.core.message import ACCOUNTS, Identifier, Kind, Message, order_of
 from mien.services import lookup
 from mien.services.forget import forget
 from mien.services.preparation import advance
@@ -86,3 +86,41 @@ def test_a_user_who_changes_before_the_sweeper_came_is_seen_as_they_are(store: S
     take_in(store, message(BOB, event="Order", at=later), joins(BOB, at=later), tenant=tenant, now=later)
     assert true(store, at=later) == {"active"}
     assert true(store, at=later + 7 * DAY) == {"idle"}
+
+
+def test_an_account_that_was_there_first_follows_its_users(store: SqlStore) -> None:
+    """Whoever of them is prepared first."""
+    take_in(store, message(ANN, event="Order"), tenant=defined(store, "{audiences: {}}"))
+    take_in(store, joins(ANN), tenant=read_catalog(store).spaces["acme"])
+    defined(store, ACTIVE)
+    assert listed(store) == true(store) == {"active"}
+
+
+def test_what_accounts_ask_by_way_of_another_definition_follows_time(store: SqlStore) -> None:
+    """It is right at the instant of a read, before anybody has looked at the user."""
+    by_way = """{audiences: {
+        recent: {query: "event('Order').within(7 days).count() >= 1"},
+        any: {collection: accounts, query: "ANY trait('recent') = true"},
+        none: {collection: accounts, query: "NOT ANY trait('recent') = true"}}}"""
+    take_in(store, joins(ANN), message(ANN, event="Order"), tenant=defined(store, by_way))
+    assert listed(store) - {"recent"} == {"any"}
+    assert true(store, at=NOW + 7 * DAY - 1) == {"any"}
+    assert true(store, at=NOW + 7 * DAY) == {"none"}
+    assert listed(store, at=NOW + 7 * DAY) == {"none"}
+
+
+def test_a_user_whose_time_is_over_is_no_user_of_the_account_any_more(store: SqlStore) -> None:
+    tenant = defined(
+        store,
+        """{retention: {profiles: 30d}, audiences: {
+        ever: {collection: accounts, query: "ANY event('Order').count() >= 1"}}}""",
+    )
+    take_in(store, joins(ANN), message(ANN, event="Order"), tenant=tenant)
+    later = NOW + 20 * DAY
+    take_in(
+        store, message(G1, traits={"plan": "pro"}, subject=ACCOUNTS, order=order_of(later)), tenant=tenant, now=later
+    )
+    over = NOW + 31 * DAY
+    assert listed(store, at=later) == {"ever"}
+    assert true(store, at=NOW + 30 * DAY) == {"ever"}
+    assert true(store, at=over) == listed(store, at=over) == set()

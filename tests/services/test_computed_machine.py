@@ -354,5 +354,5 @@ def test_at_any_instant_what_is_read_is_what_the_whole_history_says(url: str) ->
         pass
 
     Here.url = url
-    examples = max(settings.default.max_examples // 10, 5)
+    examples = settings.default.max_examples // 5
     run_state_machine_as_test(Here, settings=settings(max_examples=examples, stateful_step_count=30))

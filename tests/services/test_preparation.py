@@ -122,3 +122,22 @@ def test_since_when_somebody_is_in_an_audience_stays_when_its_query_changes(stor
     number = next(r.definition.number for r in store.definitions() if r.definition.key == "big")
     after = store.members("acme", number, beyond=0, limit=9)[-1]
     assert (after.profile, after.since, after.cause) == (before.profile, before.since, before.cause)
+
+
+def test_what_was_replaced_is_never_due_again(store: SqlStore) -> None:
+    """Else every sweep would take the profile up once more, for ever."""
+    tenant = defined(store, """{audiences: {recent: {query: "event('E').within(1 day).count() >= 1"}}}""")
+    take_in(store, message(PEOPLE[0], event="E"), tenant=tenant)
+    defined(store, """{audiences: {recent: {query: "event('E').count() >= 1"}}}""")
+    finish(store)
+    later = NOW + 30 * 86_400_000_000
+    sweep(store, read_catalog(store).spaces, now=later)
+    assert store.due(now=later, limit=10) == []
+
+
+def test_all_definitions_may_go_at_the_moment_somebody_changed(store: SqlStore) -> None:
+    tenant = defined(store, OLD)
+    take_in(store, message(PEOPLE[1], event="E"), tenant=tenant)
+    defined(store, "{audiences: {}}")
+    finish(store)
+    assert seen(store, PEOPLE[1]) == {}

@@ -8,15 +8,18 @@ from mien.core.fold import Policy
 from mien.core.message import ACCOUNTS, USERS, Identifier, Kind, Message
 from mien.core.profile import Profile
 from mien.core.rules import Rules, TypeRule
-from mien.core.space import Space
+from mien.core.space import DAY, Space
 from mien.core.story import REMOVED, Merge, Unmerge
 from mien.errors import CannotUnmerge, NotMerged
+from mien.services import lookup
 from mien.services.forget import forget
 from mien.services.identifiers import remove
+from mien.services.preparation import advance
+from mien.services.spaces import read_catalog
 from mien.services.unmerge import unmerge
 from mien.store.base import EventQuery
 from mien.store.sql import SqlStore
-from tests.factories import NOW, ids, message, space, take_in, user
+from tests.factories import NOW, defined, ids, message, space, take_in, user
 
 LOOSE = space(policy=Policy(rules=Rules(other=TypeRule(limit=100))))
 A, B, C, D = (user("email", name) for name in "abcd")
@@ -298,3 +301,20 @@ def test_for_ever_apart_a_message_of_both_still_brings_what_is_new(store: SqlSto
     undo(store, profile_of(store, A).members[0], forever=True)
     take(store, message(A, B, user("user_id", "new")))
     assert held(store, A) == {"a", "new"}
+
+
+def test_what_readers_see_of_the_survivor_stays_where_it_does_not_change(store: SqlStore) -> None:
+    take_in(store, message(A, event="E"), message(B), tenant=LOOSE)
+    take_in(store, message(A, B), tenant=LOOSE)
+    tenant = defined(store, """{computed_traits: {n: {query: "event('E').count()"}}}""")
+    while advance(store, read_catalog(store).spaces, now=NOW):
+        tenant = read_catalog(store).spaces["acme"]
+    undo(store, profile_of(store, A).members[0], tenant=tenant)
+    seen = {one: bytes(lookup.one(store, tenant, [one], now=NOW + 10**9).sheet.text) for one in (A, B)}
+    assert seen == {A: b'"n":1', B: b""}
+
+
+def test_two_may_become_one_of_whom_one_has_seen_everything_leave_its_window(store: SqlStore) -> None:
+    tenant = defined(store, """{computed_traits: {n: {query: "event('E').within(1 day).count()"}}}""")
+    take_in(store, message(A, event="E", at=NOW - 30 * DAY), message(B), message(A, B), tenant=tenant)
+    assert lookup.one(store, tenant, [B], now=NOW).sheet.text == b""

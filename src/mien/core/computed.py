@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from mien.core.condition import Weighed
 from mien.core.definition import Kind
 from mien.core.memory import Happened, Memory
 from mien.core.message import Message
@@ -321,6 +322,21 @@ def until_of(results: Mapping[int, Result]) -> int:
 def missing(plan: Plan, upto: int) -> dict[int, Memory]:
     """Return the memories that a profile lacks whose history was evaluated up to a number."""
     return {key: touch.memory for key, touch in plan.memories.items() if touch.since > upto}
+
+
+def asked(computed: Computed, plan: Plan) -> dict[int, Weighed]:
+    """Return whether each condition that accounts put on their users holds of one, and until when if nothing happens.
+
+    It may change when a value does that it refers to.
+    """
+    results = computed.results
+    return {
+        slot: (
+            slot in results and results[slot].text == TRUE,
+            min((results[one].due for one in deciding if one in results), default=NEVER),
+        )
+        for slot, deciding in plan.asked.items()
+    }
 
 
 def shown(computed: Computed, plan: Plan) -> dict[str, Shown]:

@@ -63,7 +63,8 @@ class Plan:
     `upto` is the highest number there is in the space. `settled` is the number up to which every profile was
     evaluated, whatever is stored with it. `epoch` grows whenever other definitions become visible to readers.
     `births` are the places of those that hold of somebody of whom nothing is known, and `of_members` of those that
-    look at an account's users. `asked` says that accounts ask something of these profiles, who are users.
+    look at an account's users. `asked` is what accounts ask of these profiles, who are users: by the slot of each
+    condition the slots of all values that decide it, its own included.
     """
 
     def __init__(self, compiled: Sequence[Compiled], *, upto: int, settled: int, epoch: int) -> None:
@@ -79,7 +80,7 @@ class Plan:
         for touch in self.memories.values():
             self.by_event.setdefault(touch.memory.event, []).append(touch)
         self.births = frozenset(place for place, c in enumerate(compiled) if _is_true_of_nobody(c))
-        self.asked = any(c.slot < 0 for c in compiled)
+        self.asked = {c.slot: self._deciding(c) for c in compiled if c.slot < 0}
         self.of_members = frozenset(place for place, c in enumerate(compiled) if c.members)
         self.by_trait: dict[str, set[int]] = {}
         self.by_slot: dict[int, set[int]] = {}
@@ -97,6 +98,16 @@ class Plan:
     def slot_of(self, key: str, asking: Compiled) -> int | None:
         """Return the slot of the value that `trait(key)` means to a definition; None for a custom trait."""
         return self._keys.slot_of(key, asking)
+
+    def _deciding(self, compiled: Compiled) -> frozenset[int]:
+        """Return the slots of all values that decide one, its own included."""
+        found, looking = {compiled.slot}, [compiled]
+        while looking:
+            asking = looking.pop()
+            slots = {slot for key in asking.traits if (slot := self.slot_of(key, asking)) is not None} - found
+            found |= slots
+            looking += [self.definitions[self.places[slot]] for slot in slots]
+        return frozenset(found)
 
 
 class Keys:

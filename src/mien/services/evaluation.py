@@ -20,6 +20,7 @@ from mien.core.computed import (
     Passage,
     Patched,
     Shown,
+    asked,
     catch_up,
     changes,
     dated,
@@ -37,7 +38,6 @@ from mien.core.message import ACCOUNTS, USERS, Message
 from mien.core.plan import Plan
 from mien.core.profile import Profile
 from mien.core.space import Space
-from mien.core.spans import NEVER
 from mien.store.base import Head, Store
 
 _T = TypeVar("_T")
@@ -150,7 +150,7 @@ def bring(
         store, space, plan, replace(profile, computed=computed), now, cause, pending
     )
     before = profile.computed.results
-    for_account = plan.asked and _of_account(computed) != _of_account(profile.computed)
+    for_account = computed.results is not before and asked(computed, plan) != asked(profile.computed, plan)
     if computed.results is before and computed.epoch == plan.epoch:
         return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
     if computed.epoch == plan.epoch and not whole:
@@ -178,10 +178,6 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
     if not gone:
         return Brought(replace(profile, computed=Computed(noted_at=profile.computed.noted_at)))
     return Brought(replace(profile, computed=Computed(noted_at=at), shown={}), noted=Noted(profile.id, at, gone))
-
-
-def _of_account(computed: Computed) -> dict[int, tuple[bytes, int]]:
-    return {slot: (result.text, result.due) for slot, result in computed.results.items() if slot < 0}
 
 
 def _caught_up(store: Store, space: Space, plan: Plan, profile: Profile) -> Computed:
@@ -282,11 +278,9 @@ def _members(store: Store, space: Space, plan: Plan, account: Profile, now: int)
     for user in store.profiles(store.users_of(space.slug, head)).values():
         if space.is_over(user.last.at, now=now):
             continue
-        results = bring(store, space, user, now=now, cause=Cause(How.TIME)).profile.computed.results
-        over = space.expires_at(user.last.at)
-        stays = NEVER if over is None else over + 1
+        brought = bring(store, space, user, now=now, cause=Cause(How.TIME)).profile
+        answers, ends = asked(brought.computed, space.policy.plans[USERS]), space.expires_at(user.last.at)
         for slot in slots:
-            result = results.get(slot)
-            held, due = (result.text == TRUE, result.due) if result is not None else (False, NEVER)
-            weighed[slot].append((held, min(due, stays)))
+            held, until = answers[slot]
+            weighed[slot].append((held, until if ends is None else min(until, ends + 1)))
     return weighed

@@ -129,11 +129,10 @@ def read_traits(document: bytes) -> dict[str, Trait]:
 def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> bytes:
     """Return the document of the traits, with what readers see of what is computed."""
     if isinstance(traits, KeptTraits):
-        if isinstance(shown, KeptShown) and shown.document == traits.document:
+        if _stands_in(shown, traits.document):
             return traits.document
         d = _read(traits.document)
-        before = shown.before if isinstance(shown, Patched) else None
-        if isinstance(shown, Patched) and isinstance(before, KeptShown) and before.document == traits.document:
+        if isinstance(shown, Patched) and _stands_in(shown.before, traits.document):
             return _patched(d, shown.patches, epoch).written()
         return _document(_custom(d), d.writes, d.removed, dict(shown.items()), epoch).written()
     places: dict[Write, int] = {}
@@ -146,6 +145,11 @@ def write_traits(traits: Traits, shown: Mapping[str, Shown], epoch: int) -> byte
         else:
             custom[key] = (value, place)
     return _document(custom, list(places), removed, dict(shown.items()), epoch).written()
+
+
+def _stands_in(shown: Mapping[str, Shown], document: bytes) -> bool:
+    """Say whether this is what readers see by a document: after a merge is undone, it is what they saw by another."""
+    return isinstance(shown, KeptShown) and shown.document is document
 
 
 def _custom(d: _Document) -> dict[str, tuple[bytes, int]]:
