@@ -103,7 +103,10 @@ def test_applying_tells_which_attributes_have_another_name(store: SqlStore) -> N
 
 def test_applying_tells_which_audiences_there_are_not(store: SqlStore) -> None:
     """Known are those of the file, or else those that were defined already."""
-    text = {"audiences": {"vip": {"query": "trait('a') = 1"}}, "growthloop": {"audiences": ["vip", "vpi"]}}
+    text: dict[str, Any] = {
+        "audiences": {"vip": {"query": "trait('a') = 1"}},
+        "growthloop": {"audiences": ["vip", "vpi"]},
+    }
     note = "note on growthloop in space acme: there is no audience {}"
     assert notes_on(store, text) == [note.format("vpi")]
     assert notes_on(store, {"growthloop": {"audiences": ["vip", "pvi"]}}) == [note.format("pvi")]
