@@ -8,7 +8,7 @@ from mien.core.fold import Outcome
 from mien.core.message import ACCOUNTS, USERS, Identifier
 from mien.core.message import Kind as MessageKind
 from mien.errors import Contended
-from mien.store.base import DefinitionRecord, Evaluation
+from mien.store.computed import DefinitionRecord, Evaluation
 from mien.store.sql import SqlStore
 from tests.factories import NOW, defined, message, sheet_of, take_in, user
 

@@ -10,7 +10,8 @@ from mien.cli.definitions import progress
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
 from mien.services.sweep import sweep
-from mien.store.base import Evaluation, Store
+from mien.store.base import Store
+from mien.store.computed import Evaluation
 
 
 def evaluate(space: Annotated[str, typer.Argument(help="The name of the space.")], store: StoreOption = None) -> None:

@@ -13,7 +13,8 @@ from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.errors import DefinitionNotFound
 from mien.services.evaluation import bring
-from mien.store.base import Evaluation, Store
+from mien.store.base import Store
+from mien.store.computed import Evaluation
 
 
 class CloseUp(NamedTuple):

@@ -9,7 +9,8 @@ from mien.errors import DefinitionNotFound, SpaceNotFound
 from mien.services import definitions
 from mien.services.fault import Fault, at
 from mien.services.transact import transact
-from mien.store.base import DefinitionRecord, Evaluation, Store, Unit
+from mien.store.base import Store, Unit
+from mien.store.computed import DefinitionRecord, Evaluation
 
 
 def create(

@@ -14,7 +14,7 @@ from mien.core.message import USERS
 from mien.core.plan import all_references, compile_definition, cycle_in
 from mien.errors import QueryRefused
 from mien.services.fault import Fault, at, convert
-from mien.store.base import DefinitionRecord, Evaluation
+from mien.store.computed import DefinitionRecord, Evaluation
 
 SECTIONS = {"computed_traits": Kind.COMPUTED_TRAIT, "audiences": Kind.AUDIENCE}
 """The sections of a space that hold definitions."""

@@ -9,7 +9,8 @@ from mien.core.message import Identifier
 from mien.core.profile import Profile
 from mien.core.space import DAY, Space
 from mien.services.close_up import defined
-from mien.store.base import ChangesRow, Evaluation, Head, Size, Stay, Store
+from mien.store.base import Head, Store
+from mien.store.computed import ChangesRow, Evaluation, Size, Stay
 
 
 class Membership(NamedTuple):

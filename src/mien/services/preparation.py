@@ -13,7 +13,8 @@ from mien.core.space import Space
 from mien.services.definitions import live
 from mien.services.evaluation import Brought, bring, put
 from mien.services.transact import transact
-from mien.store.base import DefinitionRecord, Evaluation, Store, Unit
+from mien.store.base import Store, Unit
+from mien.store.computed import DefinitionRecord, Evaluation
 
 STEP = 200
 """How many profiles one transaction evaluates."""

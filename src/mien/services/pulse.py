@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from mien.core.definition import State
-from mien.store.base import Evaluation, Store
+from mien.store.base import Store
+from mien.store.computed import Evaluation
 
 SHOWN = (State.PREPARING, State.LIVE, State.DISABLED)
 

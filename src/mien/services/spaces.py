@@ -16,7 +16,8 @@ from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
 from mien.services.space_file import space_of
 from mien.services.yaml_lines import Document, read_yaml
-from mien.store.base import DefinitionRecord, Evaluation, SpaceRecord, Store
+from mien.store.base import SpaceRecord, Store
+from mien.store.computed import DefinitionRecord, Evaluation
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. /-]{0,99}")

@@ -21,7 +21,7 @@ from mien.core.message import Discard, Identifier, Kind
 from mien.core.profile import Profile, Stamp
 from mien.core.spans import NEVER
 from mien.core.story import Merge, Note, Unmerge
-from mien.store.base import Evaluation
+from mien.store.computed import Evaluation
 from mien.store.sql.sheets import KeptShown, KeptTraits, write_traits
 
 _T = TypeVar("_T")

@@ -7,16 +7,8 @@ from mien.core.computed import AT_ONCE, Noted, Passage
 from mien.core.identity import OWN_ID
 from mien.core.message import USERS, Identifier, Message, identifier_key
 from mien.core.profile import Profile
-from mien.store.base import (
-    Backlog,
-    ChangesRow,
-    DefinitionRecord,
-    Evaluation,
-    Head,
-    Member,
-    Size,
-    Stay,
-)
+from mien.store.base import Head
+from mien.store.computed import Backlog, ChangesRow, DefinitionRecord, Evaluation, Member, Size, Stay
 from mien.store.sql import documents
 from mien.store.sql.engine import Engine, Row
 from mien.store.sql.messages import message_of
