@@ -8,6 +8,7 @@ import pytest
 from mien.core.space import Credential
 from mien.dialects.growthloop.tokens import PREFIX, ReadToken, write
 from mien.services.secrets import digest
+from mien.store.sql import open_store
 from tests.dialects.growthloop.conftest import Shop, until
 from tests.server import identify
 
@@ -160,8 +161,11 @@ def test_tokens_spend_a_rate_of_their_own(limited: Shop) -> None:
         space=limited.slug, dialect="growthloop", name="site", digest=digest(limited.key), created_at=1
     )
     ends = (int(time.time()) + 900) * 1_000_000
+    with open_store(limited.server.store) as store:
+        number = store.tenancy().number
     busy, other = (
-        write(ReadToken(limited.slug, "site", "customers", name, ends), credential) for name in ("busy", "other")
+        write(ReadToken(limited.slug, "site", "customers", name, ends), credential, number=number)
+        for name in ("busy", "other")
     )
     statuses = [limited.ask("entities/customers/busy", busy).status_code for _ in range(4)]
     assert statuses == [404, 404, 404, 429]
