@@ -4,7 +4,7 @@ Each message is noted in the memories it touches. Then whatever was touched, or 
 on it (assess.py). The same is done when time has passed, and over a whole history when definitions are new.
 """
 
-from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from mien.core.condition import Weighed
 from mien.core.definition import Kind
+from mien.core.lazy import Lazy
 from mien.core.memory import Happened, Memory
 from mien.core.message import Message
 from mien.core.plan import Plan
@@ -113,29 +114,16 @@ class Shown(NamedTuple):
     kind: Kind
 
 
-class Patched(Mapping[str, Shown]):
+class Patched(Lazy[str, Shown]):
     """What readers see of what is computed, where a few values became others or, with None, none."""
 
     def __init__(self, before: Mapping[str, Shown], patches: Mapping[str, Shown | None]) -> None:
         self.before = before
         self.patches = patches
 
-    def _whole(self) -> dict[str, Shown]:
+    def _make(self) -> dict[str, Shown]:
         both = {**dict(self.before.items()), **self.patches}
         return {key: shown for key, shown in both.items() if shown is not None}
-
-    def __getitem__(self, key: str) -> Shown:
-        return self._whole()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
-
-    def items(self) -> ItemsView[str, Shown]:
-        """Return keys and values, faster than one by one."""
-        return self._whole().items()
 
 
 class Change(NamedTuple):

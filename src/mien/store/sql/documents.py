@@ -6,7 +6,7 @@ source, time) is kept once, however many traits it set.
 """
 
 import hashlib
-from collections.abc import Callable, ItemsView, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Raw, Struct, msgpack
@@ -17,6 +17,7 @@ from mien.core.computed import AT_ONCE, NOTHING, Cause, Change, Computed, Result
 from mien.core.definition import Definition
 from mien.core.deletion import Deletion
 from mien.core.identity import Held, Refusal
+from mien.core.lazy import Lazy
 from mien.core.message import Discard, Identifier, Kind
 from mien.core.profile import Profile, Stamp
 from mien.core.spans import NEVER
@@ -204,34 +205,18 @@ def _written(values: Mapping[int, Any]) -> Raw:
     return values.written if isinstance(values, Kept) else Raw(encode(values))
 
 
-class Kept(Mapping[int, _T]):
+class Kept(Lazy[int, _T]):
     """Values by a number as they stand in a document, understood only when somebody looks."""
 
     def __init__(self, written: Raw, read: Callable[[Raw], dict[int, _T]]) -> None:
         self.written = written
         self._read = read
-        self._values: dict[int, _T] | None = None
 
-    def _whole(self) -> dict[int, _T]:
-        if self._values is None:
-            self._values = self._read(self.written)
-        return self._values
-
-    def __getitem__(self, number: int) -> _T:
-        return self._whole()[number]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
+    def _make(self) -> dict[int, _T]:
+        return self._read(self.written)
 
     def __bool__(self) -> bool:
         return bytes(self.written) != EMPTY
-
-    def items(self) -> ItemsView[int, _T]:
-        """Return numbers and values, faster than one by one."""
-        return self._whole().items()
 
 
 def read_identifiers(document: bytes) -> dict[tuple[str, str], Held]:

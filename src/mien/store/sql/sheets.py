@@ -8,7 +8,7 @@ understood.
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, compress, repeat
 
@@ -16,6 +16,7 @@ from msgspec import Struct, json, msgpack
 
 from mien.core.computed import Patched, Shown
 from mien.core.definition import Kind
+from mien.core.lazy import Lazy
 from mien.core.traits import REMOVED, Trait, Traits, Write
 from mien.store.sheet import AUDIENCE, COMPUTED, CUSTOM, TraitSheet, read_members
 
@@ -52,62 +53,30 @@ read_sheet = msgpack.Decoder(TraitSheet).decode
 _read = msgpack.Decoder(_Document).decode
 
 
-class KeptShown(Mapping[str, Shown]):
+class KeptShown(Lazy[str, Shown]):
     """What readers see of what is computed, understood only when somebody looks."""
 
     def __init__(self, document: bytes) -> None:
         self.document = document
-        self._shown: dict[str, Shown] | None = None
 
-    def _whole(self) -> dict[str, Shown]:
-        if self._shown is None:
-            d = _read(self.document)
-            members = read_members(d.text) if d.kinds else {}
-            self._shown = {
-                key: Shown(bytes(text), _KINDS[kind])
-                for (key, text), kind in zip(members.items(), d.kinds, strict=True)
-                if kind != CUSTOM
-            }
-        return self._shown
-
-    def __getitem__(self, key: str) -> Shown:
-        return self._whole()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
-
-    def items(self) -> ItemsView[str, Shown]:
-        """Return keys and values, faster than one by one."""
-        return self._whole().items()
+    def _make(self) -> dict[str, Shown]:
+        d = _read(self.document)
+        members = read_members(d.text) if d.kinds else {}
+        return {
+            key: Shown(bytes(text), _KINDS[kind])
+            for (key, text), kind in zip(members.items(), d.kinds, strict=True)
+            if kind != CUSTOM
+        }
 
 
-class KeptTraits(Mapping[str, Trait]):
+class KeptTraits(Lazy[str, Trait]):
     """Custom traits as they stand in a document, understood only when somebody looks: most events never do."""
 
     def __init__(self, document: bytes) -> None:
         self.document = document
-        self._traits: dict[str, Trait] | None = None
 
-    def _whole(self) -> dict[str, Trait]:
-        if self._traits is None:
-            self._traits = read_traits(self.document)
-        return self._traits
-
-    def __getitem__(self, key: str) -> Trait:
-        return self._whole()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
-
-    def items(self) -> ItemsView[str, Trait]:
-        """Return keys and traits, faster than one by one."""
-        return self._whole().items()
+    def _make(self) -> dict[str, Trait]:
+        return read_traits(self.document)
 
 
 def read_traits(document: bytes) -> dict[str, Trait]:
