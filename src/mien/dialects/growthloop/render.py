@@ -119,14 +119,9 @@ def _spliced(
 ) -> bytes | None:
     """Return a profile of whose traits every one is served; None when one of them has a reserved key."""
     text = sheet.text
-    cuts: list[Cut] = []
-    place = 0
-    for key, value in zip(_TAKEN, _values(entity, entity_id, told), strict=True):
-        place = _place(text, ends, key[:-2], place)  # the end of a key sorts before all that may follow it
-        start = ends[place - 1] + 1 if place else 0
-        if text.startswith(key, start):
-            return None
-        cuts.append((start, start, key + value))
+    cuts = _pairs(entity, entity_id, text, ends, told)
+    if cuts is None:
+        return None
     if sheet.kinds:
         cuts += [(ends[at - 1] + 1 if at else 0, ends[at] + 1, b"") for at in _audience_places(sheet.kinds)]
     if b"{" in text:
@@ -143,6 +138,30 @@ def _spliced(
     if start < len(text):
         pieces.append(text[start:])
     return b"{%b}" % b",".join(pieces)
+
+
+def _pairs(
+    entity: Entity, entity_id: str, text: bytes, ends: Sequence[int], told: Mapping[str, bytes]
+) -> list[Cut] | None:
+    """Return where the reserved keys go, and what stands there; None when a trait has one of them."""
+    count, members, own_id, name = _values(entity, entity_id, told)
+    cuts: list[Cut] = []
+    place = 0
+    for begins, first, first_value, second, second_value in (
+        (b'"audience', _TAKEN[0], count, _TAKEN[1], members),
+        (b'"entity_', _TAKEN[2], own_id, _TAKEN[3], name),
+    ):
+        place = _place(text, ends, first[:-2], place)  # the end of a key sorts before all that may follow it
+        start = ends[place - 1] + 1 if place else 0
+        if not text.startswith(begins, start):  # nothing lies between the two
+            cuts.append((start, start, b"%b%b,%b%b" % (first, first_value, second, second_value)))
+            continue
+        after = _place(text, ends, second[:-2], place)
+        behind = ends[after - 1] + 1 if after else 0
+        if text.startswith(first, start) or text.startswith(second, behind):
+            return None
+        cuts += ((start, start, first + first_value), (behind, behind, second + second_value))
+    return cuts
 
 
 def _ends(sheet: TraitSheet) -> Sequence[int]:
