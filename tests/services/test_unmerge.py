@@ -318,3 +318,19 @@ def test_two_may_become_one_of_whom_one_has_seen_everything_leave_its_window(sto
     tenant = defined(store, """{computed_traits: {n: {query: "event('E').within(1 day).count()"}}}""")
     take_in(store, message(A, event="E", at=NOW - 30 * DAY), message(B), message(A, B), tenant=tenant)
     assert lookup.one(store, tenant, [B], now=NOW).sheet.text == b""
+
+
+def test_values_of_definitions_that_are_gone_are_noted_as_gone_though_a_merge_is_undone_first(
+    store: SqlStore,
+) -> None:
+    tenant = defined(store, """{computed_traits: {n: {query: "event('E').count()"}}}""")
+    take_in(store, message(A), message(B), message(A, B), message(A, event="E"), tenant=tenant)
+    tenant = defined(store, "{computed_traits: {}}")
+    undo(store, profile_of(store, A).members[0], tenant=tenant)
+    while advance(store, read_catalog(store).spaces, now=NOW + 10**9):
+        pass
+    rows = store.changes("acme", beyond=None, limit=10)
+    assert [(change.key, change.was, change.now) for row in rows for change in row.changes] == [
+        ("n", b"", b"1"),
+        ("n", b"1", b""),
+    ]

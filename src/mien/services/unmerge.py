@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from mien.core import unmerge as core
 from mien.core.computed import NOTHING, Cause, Computed, How, catch_up
 from mien.core.fold import Outcome
-from mien.core.plan import Plan
 from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.core.story import Unmerge
@@ -44,29 +43,23 @@ def _kept(space: Space, split: Split) -> Split:
 
 def _evaluate(store: Store, unit: Unit, space: Space, family: Family, split: Split, now: int) -> None:
     """Evaluate the profiles that are there again: by what readers saw until now, and by the definitions of today."""
-    plan = space.policy.plans.get(family.today.collection)
-    if plan is None:
-        return
     upto = min(p.computed.upto for p in (*family.before, *family.joined))
     alive = [p.id for p in split.outcome.profiles if p.merged_into is None]
     brought = []
     for profile in store.profiles(alive).values():
         before = family.today if profile.id == family.today.id else None
-        again = replace(
-            profile,
-            computed=_computed(store, space, plan, profile, before, upto),
-            shown={} if before is None else before.shown,
-        )
+        computed = _computed(store, space, profile, before, upto)
+        again = replace(profile, computed=computed, shown={} if before is None else before.shown)
         found = bring(store, space, again, now=now, cause=Cause(How.UNMERGE), whole=True)
         brought.append(found._replace(for_account=True))
     unit.write(space.slug, put(store, space, Outcome(), brought))
 
 
-def _computed(
-    store: Store, space: Space, plan: Plan, profile: Profile, before: Profile | None, upto: int
-) -> Computed:
+def _computed(store: Store, space: Space, profile: Profile, before: Profile | None, upto: int) -> Computed:
     """Return what is computed of a profile by what it was then, and by its history for definitions since."""
-    computed = profile.computed
+    computed, plan = profile.computed, space.policy.plans.get(profile.collection)
+    if plan is None:  # there are no definitions any more; what readers still saw by them goes
+        return computed if before is None else before.computed
     if upto < plan.upto:
         computed = catch_up(computed, plan, history(store, space, plan, profile, upto=upto), upto=upto)
     then = NOTHING if before is None else before.computed
