@@ -137,6 +137,7 @@ def test_what_is_exported_is_what_was_applied(store: SqlStore) -> None:
         (audience("trait('a') = 1", ", expires: soon"), "must be a date or time"),
         (audience("trait('a') = 1", ", control: {percent: 101}"), "control.percent"),
         (audience("trait('a') = 1", ", colour: red"), "colour"),
+        (audience("trait('a') = 1", ", collection: My Shops"), "cannot name a collection"),
         (audience("ANY event('E').count() > 1"), "accounts"),
         (
             "{audiences: {a: {id: 1, query: \"trait('x') = 1\"}, b: {id: 1, query: \"trait('x') = 1\"}}}",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mien.core import values
 from mien.core.definition import KEY, Control, Definition, Kind, State
-from mien.core.message import USERS
+from mien.core.message import COLLECTION, USERS
 from mien.core.plan import all_references, compile_definition, cycle_in
 from mien.errors import QueryRefused
 from mien.services.fault import Fault, at, convert
@@ -97,6 +97,8 @@ def section_of(kind: Kind) -> str:
 def _definition(kind: Kind, key: str, body: Any, have: Definition | None, now: int) -> Definition:
     """Return what a file says of a definition, with number 0 if it asks for something else than the one there is."""
     file = convert(body, _AudienceFile if kind is Kind.AUDIENCE else _TraitFile)
+    if not COLLECTION.fullmatch(file.collection):
+        raise Fault("cannot name a collection: use lower-case letters, digits, `-` and `_`, at most 64", "collection")
     made = Definition(
         number=0,
         kind=kind,

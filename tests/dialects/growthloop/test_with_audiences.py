@@ -124,3 +124,22 @@ def test_an_answer_can_say_why_somebody_is_in_an_audience(shop: Shop) -> None:
     why = shop.entity("customers/u1", params={"explain": "1"})["explanations"]
     assert why["audiences"] == {"30": {"query": AUDIENCES["plain"]["query"]}}
     assert why["a"]["message_id"]
+
+
+def test_stores_are_an_entity_with_audiences_of_their_own(server: Server) -> None:
+    """Any name can be a collection: fed through Segment's API, and served here by the type of id it says."""
+    busy = {"busy": {"id": 5, "collection": "stores", "query": "event('Sale').count() >= 2"}}
+    stores = {"collection": "stores", "id": "store_id", "attributes": "*"}
+    shop = begun(server, busy, entities={**section("any")["entities"], "stores": stores})
+    named = {"externalIds": [{"collection": "stores", "type": "store_id", "id": "007", "encoding": "none"}]}
+    shop.send({"type": "identify", "traits": {"city": "Ulm"}, "context": named})
+    for who in ("u1", "u2"):
+        shop.send({**track(who, "Sale"), "context": named})
+    assert shop.ask("entities/stores/007").json() == {
+        "audience_count": 1,
+        "audiences": {"5": {"audience_name": "busy"}},
+        "city": "Ulm",
+        "entity_id": "007",
+        "entity_name": "stores",
+    }
+    assert shop.ask("entities/stores/7").status_code == 404

@@ -6,14 +6,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mien.core.message import ACCOUNTS, USERS
+from mien.core.message import ACCOUNTS, COLLECTION, USERS
 from mien.dialects.growthloop.names import DIALECT, ENTITY, PERSONALIZATION, RESERVED
 from mien.services.fault import Fault, at
 from mien.services.spaces import Section
 
-Collection = Literal["users", "accounts"]
 OWN_ID = {USERS: "user_id", ACCOUNTS: "group_id"}
-"""The type of identifier by which an entity is asked for, unless it names another."""
+"""The type of identifier by which an entity is asked for, unless it names another; other collections have to."""
 
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -41,7 +40,7 @@ class EntityFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only
     """
 
     attributes: list[str] | Literal["*"]
-    collection: Collection = "users"
+    collection: str = USERS
     id: str | None = None
     aliases: list[str] = []
     prefix: str = "attr_"
@@ -94,6 +93,10 @@ def _check_entity(name: str, entity: EntityFile, seen: dict[str, str]) -> None:
         if text in seen:
             raise Fault(f"`{text}` names the entity {seen[text]}, too")
         seen[text] = name
+    if not COLLECTION.fullmatch(entity.collection):
+        raise Fault("cannot name a collection: use lower-case letters, digits, `-` and `_`, at most 64", "collection")
+    if entity.id is None and entity.collection not in OWN_ID:
+        raise Fault(f"say by which type of identifier a profile of {entity.collection} is asked for", "id")
     if entity.id is not None and not _TYPE.fullmatch(entity.id):
         raise Fault("is no type of identifier", "id")
     if not _PREFIX.fullmatch(entity.prefix):
