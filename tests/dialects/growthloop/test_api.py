@@ -291,11 +291,14 @@ def test_an_answer_states_its_age_and_is_not_sent_twice(shop: Shop) -> None:
     assert (changed.status_code, changed.json()["a"]) == (200, 2)
 
 
-def test_every_answer_has_its_id_under_both_names(shop: Shop) -> None:
-    for path in ("entities/customers/no", "entities/x", "audiences", "tokens"):
+def test_every_error_has_its_id_under_both_names(shop: Shop) -> None:
+    for path in ("entities/customers/no", "entities/x", "tokens"):
         answer = shop.ask(path)
         assert answer.headers["x-request-id"] == answer.headers["request-id"]
-    assert "x-request-id" not in shop.get("user_id:u1/traits").headers
+        assert answer.status_code >= 400
+    for answer in (shop.ask("audiences"), shop.get("user_id:u1/traits")):
+        assert "request-id" in answer.headers
+        assert "x-request-id" not in answer.headers
 
 
 def test_several_profiles_at_once(shop: Shop) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from mien.web.routing import header
 
@@ -35,26 +35,25 @@ def _allow(origin: bytes | None, origins: frozenset[str]) -> Headers:
 
 
 def finish(scope: Scope, response: Response) -> None:
-    """Give an answer the id of its request as `X-Request-Id`, too, and what lets pages read it."""
-    response.raw_headers.append((b"x-request-id", scope["request_id"].encode()))
+    """Give an answer what lets pages read it, and an error the id of its request as `X-Request-Id`, too."""
+    if response.status_code >= 400:
+        response.raw_headers.append((b"x-request-id", scope["request_id"].encode()))
     if ADMITTED in scope:
         response.raw_headers += scope[ADMITTED]
 
 
-class Preflight:
-    """Tells browsers which pages may ask, before what they ask reaches an endpoint.
+class Finish:
+    """Finishes the answers of what pages may ask: tells browsers, which ask before, that they may.
 
     It tells it of the origins of all spaces: a preflight holds no credential, so nobody knows yet which it is about.
     """
 
-    def __init__(self, app: ASGIApp, origins: Origins) -> None:
-        self._app = app
+    def __init__(self, origins: Origins) -> None:
         self._origins = origins
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    def __call__(self, scope: Scope, response: Response) -> None:
+        """Change one answer."""
         if scope["method"] == "OPTIONS":
-            request = Request(scope)
-            allowed = _allow(header(request, b"origin"), self._origins())
-            scope[ADMITTED] = [_VARY, *allowed[:1], *(_PREFLIGHT if allowed else ())]
-        await self._app(scope, receive, send)
+            allowed = _allow(header(Request(scope), b"origin"), self._origins())
+            response.raw_headers += [_VARY, *allowed[:1], *(_PREFLIGHT if allowed else ())]
+        finish(scope, response)

@@ -6,7 +6,7 @@ so it is put together of slices: understood is only what has objects inside, and
 
 import sys
 from array import array
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -53,39 +53,53 @@ def profile(
 ) -> bytes:
     """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
     sheet = found.sheet
-    ends = _ends(sheet)
-    told = dict(_memberships(entity, found, ends, space, now, selection.audiences)) if sheet.kinds else {}
+    edges = _edges(sheet)
+    cuts, told = _audiences(entity, found, edges, space, now, selection.audiences) if sheet.kinds else ([], [])
     spliced = None
     if entity.attributes is None and selection is EVERYTHING and _CONSENT not in sheet.text:
-        spliced = _spliced(entity, entity_id, sheet, ends, told)
+        spliced = _spliced(entity, entity_id, sheet.text, edges, cuts, told)
     return spliced or _assembled(entity, entity_id, sheet, told, selection)
 
 
-def _memberships(
-    entity: Entity, found: Look, ends: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the audiences a profile is in, as they are told of: each by its id."""
-    text = found.sheet.text
-    for place in _audience_places(found.sheet.kinds):
-        told = entity.told.get(text[ends[place - 1] + 1 if place else 0 : ends[place]])
-        if told is None or (chosen is not None and told.key not in chosen):
-            continue
-        if told.plain is not None:
-            yield told.key, told.plain
-            continue
-        if _is_over(told.definition, now):
-            continue
-        group = group_of(told.definition, space=space, profile=found.id)
-        if is_told(told.definition, group):
-            shown = group if told.definition.control_shows is Control.SHOW_WITH_GROUP else None
-            yield told.key, told.texts[shown] if told.texts else _with_traits(told, found.sheet, shown)
+def _edges(sheet: TraitSheet) -> Sequence[int]:
+    """Return what is around the members: one begins behind an edge and ends before the next."""
+    edges = array("i", sheet.ends)
+    if sys.byteorder == "big":
+        edges.byteswap()
+    edges.insert(0, -1)
+    return edges
 
 
-def _audience_places(kinds: bytes) -> Iterator[int]:
+def _audiences(
+    entity: Entity, found: Look, edges: Sequence[int], space: str, now: int, chosen: frozenset[str] | None
+) -> tuple[list[Cut], list[bytes]]:
+    """Return where the members stand that say who is in an audience, and the audiences that are told of instead."""
+    text, kinds = found.sheet.text, found.sheet.kinds
+    cuts: list[Cut] = []
+    shown: list[bytes] = []
     place = kinds.find(_IS_AUDIENCE)
     while place >= 0:
-        yield place
+        start, end = edges[place] + 1, edges[place + 1]
+        cuts.append((start, end + 1, b""))
+        told = entity.told.get(text[start:end])
+        if told is not None and (chosen is None or told.key in chosen):
+            member = told.plain or _member(told, found, space, now)
+            if member is not None:
+                shown.append(member)
         place = kinds.find(_IS_AUDIENCE, place + 1)
+    shown.sort()  # by their ids, which come first: the end of an id sorts before its digits
+    return cuts, shown
+
+
+def _member(told: Told, found: Look, space: str, now: int) -> bytes | None:
+    """Return how an audience is told of to somebody who is in it, at an instant; None when it is not."""
+    if _is_over(told.definition, now):
+        return None
+    group = group_of(told.definition, space=space, profile=found.id)
+    if not is_told(told.definition, group):
+        return None
+    shown = group if told.definition.control_shows is Control.SHOW_WITH_GROUP else None
+    return told.texts[shown] if told.texts else _with_traits(told, found.sheet, shown)
 
 
 def _is_over(definition: Definition, now: int) -> bool:
@@ -104,28 +118,21 @@ def _with_traits(told: Told, sheet: TraitSheet, group: Any) -> bytes:
     return audience(told.definition, attributes, group, strict=told.strict)
 
 
-_TAKEN = tuple(b'"%b":' % key.encode() for key in sorted(RESERVED))
-"""How members of the reserved keys begin, in their order."""
-
-
-def _values(entity: Entity, entity_id: str, told: Mapping[str, bytes]) -> tuple[bytes, bytes, bytes, bytes]:
-    """Return what stands under the reserved keys, in their order."""
-    members = b",".join([told[key] for key in sorted(told)])
-    return b"%d" % len(told), b"{%b}" % members, _encode(entity_id), entity.text
-
-
 def _spliced(
-    entity: Entity, entity_id: str, sheet: TraitSheet, ends: Sequence[int], told: Mapping[str, bytes]
+    entity: Entity, entity_id: str, text: bytes, edges: Sequence[int], cuts: list[Cut], told: Sequence[bytes]
 ) -> bytes | None:
-    """Return a profile of whose traits every one is served; None when one of them has a reserved key."""
-    text = sheet.text
-    cuts = _pairs(entity, entity_id, text, ends, told)
-    if cuts is None:
+    """Return a profile of whose traits every one is served; None when the key of one is near a reserved one."""
+    audiences = _place(text, edges, b'"audience_count')
+    names = _place(text, edges, b'"entity_id')
+    # What would stand between two of them, or is one of them, is rare.
+    if text.startswith(b'"audience', audiences) or text.startswith(b'"entity_', names):
         return None
-    if sheet.kinds:
-        cuts += [(ends[at - 1] + 1 if at else 0, ends[at] + 1, b"") for at in _audience_places(sheet.kinds)]
+    cuts += (
+        (audiences, audiences, b'"audience_count":%d,"audiences":{%b}' % (len(told), b",".join(told))),
+        (names, names, b'"entity_id":%b,%b' % (_encode(entity_id), entity.text)),
+    )
     if b"{" in text:
-        cuts += _nested(text, ends)
+        cuts += _nested(text, edges)
     cuts.sort()
     pieces: list[bytes] = []
     start = 0
@@ -140,79 +147,43 @@ def _spliced(
     return b"{%b}" % b",".join(pieces)
 
 
-def _pairs(
-    entity: Entity, entity_id: str, text: bytes, ends: Sequence[int], told: Mapping[str, bytes]
-) -> list[Cut] | None:
-    """Return where the reserved keys go, and what stands there; None when a trait has one of them."""
-    count, members, own_id, name = _values(entity, entity_id, told)
-    cuts: list[Cut] = []
-    place = 0
-    for begins, first, first_value, second, second_value in (
-        (b'"audience', _TAKEN[0], count, _TAKEN[1], members),
-        (b'"entity_', _TAKEN[2], own_id, _TAKEN[3], name),
-    ):
-        place = _place(text, ends, first[:-2], place)  # the end of a key sorts before all that may follow it
-        start = ends[place - 1] + 1 if place else 0
-        if not text.startswith(begins, start):  # nothing lies between the two
-            cuts.append((start, start, b"%b%b,%b%b" % (first, first_value, second, second_value)))
-            continue
-        after = _place(text, ends, second[:-2], place)
-        behind = ends[after - 1] + 1 if after else 0
-        if text.startswith(first, start) or text.startswith(second, behind):
-            return None
-        cuts += ((start, start, first + first_value), (behind, behind, second + second_value))
-    return cuts
+def _place(text: bytes, edges: Sequence[int], begins: bytes) -> int:
+    """Return where in a text of members one would stand that begins so, which is without the last quote of its key.
 
-
-def _ends(sheet: TraitSheet) -> Sequence[int]:
-    ends = array("I", sheet.ends)
-    if sys.byteorder == "big":
-        ends.byteswap()
-    return ends
-
-
-def _place(text: bytes, ends: Sequence[int], key: bytes, low: int) -> int:
-    """Return where among the members, from `low` on, one would stand that begins so.
-
-    The texts of keys sort as the keys do: whatever JSON escapes, and the backslash of an escape, sort before letters.
+    The texts of keys sort as the keys do: whatever JSON escapes, and the backslash of an escape, sort before letters,
+    and the end of a key before all that may follow it.
     """
-    high, middle, length = len(ends), low, len(key)  # often it is there already, or all members are before it
-    while low < high:
-        start = ends[middle - 1] + 1 if middle else 0
-        if text[start : start + length] < key:
-            low = middle + 1
-        else:
-            high = middle
-        middle = (low + high) // 2
-    return low
+    size = len(begins) + 1
+    return edges[bisect_left(edges, begins, 0, len(edges) - 1, key=lambda edge: text[edge + 1 : edge + size])] + 1
 
 
-def _nested(text: bytes, ends: Sequence[int]) -> Iterator[Cut]:
+def _nested(text: bytes, edges: Sequence[int]) -> Iterator[Cut]:
     """Yield the members with a brace in them, with the keys inside sorted."""
     brace = text.find(b"{")
     while brace >= 0:
-        place = bisect(ends, brace)
-        start, end = ends[place - 1] + 1 if place else 0, ends[place]
+        place = bisect(edges, brace)
+        start, end = edges[place - 1] + 1, edges[place]
         yield start, end + 1, _encode_sorted(_decode(b"{%b}" % text[start:end]))[1:-1]
         brace = text.find(b"{", end)
 
 
 def _assembled(
-    entity: Entity, entity_id: str, sheet: TraitSheet, told: Mapping[str, bytes], selection: Selection
+    entity: Entity, entity_id: str, sheet: TraitSheet, told: Sequence[bytes], selection: Selection
 ) -> bytes:
     """Return a profile of whose traits some are served, or some under another name."""
     served = _attributes(entity, sheet, selection.fields)
     fields: dict[str, Any] = (
         {key: _in_order(value) for key, value in served.items()} if b"{" in sheet.text else {**served}
     )
+    audiences = Raw(b"{%b}" % b",".join(told))
     fields |= {
         COUNT: len(told),
-        AUDIENCES: Raw(b"{%b}" % b",".join([told[key] for key in sorted(told)])),
+        AUDIENCES: audiences,
         ID: entity_id,
         NAME: entity.name,
     }
     if selection.explain:
-        fields[EXPLANATIONS] = _explanations(entity, sheet, served, told)
+        fields[EXPLANATIONS] = _explanations(entity, sheet, served, _decode(audiences))
     return _encode_sorted(fields)
 
 
@@ -240,7 +211,7 @@ def _in_order(value: Raw) -> Raw:
 
 
 def _explanations(
-    entity: Entity, sheet: TraitSheet, served: Iterable[str], told: Mapping[str, bytes]
+    entity: Entity, sheet: TraitSheet, served: Iterable[str], told: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return why each attribute that was sent has its value, and which rule puts the profile into each audience."""
     written = sheet.written()

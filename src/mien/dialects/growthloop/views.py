@@ -9,7 +9,7 @@ from msgspec import Struct
 from mien.core.audience import Group
 from mien.core.definition import Definition
 from mien.core.space import Space
-from mien.dialects.growthloop.names import AUDIENCE_NAME, DIALECT, GROUP, LEGACY_ENTITY, PERSONALIZATION
+from mien.dialects.growthloop.names import AUDIENCE_NAME, DIALECT, GROUP, LEGACY_ENTITY, NAME, PERSONALIZATION
 from mien.dialects.growthloop.settings import OWN_ID, EntityFile, Kept, KeyAbout
 from mien.errors import NotFound
 from mien.services.spaces import Catalog
@@ -49,7 +49,7 @@ class Entity(Struct, frozen=True):
     prefix: str
     told: Mapping[bytes, Told]
     text: bytes
-    """Its name as JSON text."""
+    """The member of an answer that says its name."""
 
 
 class Rights(Struct, frozen=True):
@@ -171,7 +171,7 @@ def _entity(name: str, given: EntityFile, audiences: Mapping[tuple[str, str], De
         attributes=None if given.attributes == "*" else tuple(dict.fromkeys(given.attributes)),
         prefix=given.prefix,
         told={b"%b:true" % _encode(definition.key): _told(definition, strict=kept.strict) for definition in shown},
-        text=_encode(name),
+        text=_encode({NAME: name})[1:-1],
     )
 
 
