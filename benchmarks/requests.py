@@ -4,7 +4,7 @@ import base64
 import itertools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -35,8 +35,10 @@ def get_entity(count: int) -> Callable[[], bytes]:
     return make
 
 
-def post(count: int, size: int = 100, *, part: int = 0, parts: int = 1) -> Callable[[], bytes]:
-    """Return a maker of batches: half identifies of existing profiles that set 5 traits, half tracks.
+def post(
+    count: int, size: int = 100, *, part: int = 0, parts: int = 1, events: Sequence[str] = dataset.EVENTS
+) -> Callable[[], bytes]:
+    """Return a maker of batches: half identifies of existing profiles that set 5 traits, half tracks of these events.
 
     Of several parts no two name the same profile.
     """
@@ -58,7 +60,7 @@ def post(count: int, size: int = 100, *, part: int = 0, parts: int = 1) -> Calla
             if k % 2:
                 item["traits"] = {key: chance.randrange(1000) for key in chance.sample(dataset.TRAITS, 5)}
             else:
-                item |= {"event": chance.choice(dataset.EVENTS), "properties": {"revenue": 12.5, "sku": "A-1"}}
+                item |= {"event": chance.choice(events), "properties": {"revenue": 12.5, "sku": "A-1"}}
             batch.append(item)
         body = msgspec.json.encode({"batch": batch, "writeKey": dataset.KEY})
         head = f"POST /v1/batch HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n".encode()

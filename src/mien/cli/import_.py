@@ -103,14 +103,7 @@ def import_(  # noqa: PLR0913, PLR0917 (each is an option)
             ids=clock.profile_ids(),
             refuse=list_.add,
         )
-        try:
-            _run(done.run(rows), stream)
-        except KeyboardInterrupt:
-            console.print("Interrupted. The same command goes on from here.")
-            raise typer.Exit(130) from None
-        except RetryLater:
-            console.print(f"Not finished after {done.report.rows:,} rows. The same command goes on from here.")
-            raise
+        _run(done, rows, stream)
     _tell(done.report, list_.first, space)
     if done.report.refused:
         raise typer.Exit(1)
@@ -190,7 +183,19 @@ def _listed(file: Path | None) -> Iterator[_List]:
         yield _List(lambda row: stream.write(msgspec.json.encode(row) + b"\n"))
 
 
-def _run(reports: Iterator[Report], stream: BinaryIO) -> None:
+def _run(done: Import, rows: CsvFile | JsonLinesFile, stream: BinaryIO) -> None:
+    """Import all rows and show how far it is; where it ends before that, say how to go on."""
+    try:
+        _watch(done.run(rows), stream)
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command goes on from here.")
+        raise typer.Exit(130) from None
+    except RetryLater:
+        console.print(f"Not finished after {done.report.rows:,} rows. The same command goes on from here.")
+        raise
+
+
+def _watch(reports: Iterator[Report], stream: BinaryIO) -> None:
     """Show how far it is: by the place in the file, where a file has one."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:

@@ -149,24 +149,34 @@ def bring(
     computed, passages, slots = _through_time(
         store, space, plan, replace(profile, computed=computed), now, cause, pending
     )
-    before = profile.computed.results
-    for_account = computed.results is not before and asked(computed, plan) != asked(profile.computed, plan)
-    if computed.results is before and computed.epoch == plan.epoch:
-        return Brought(replace(profile, computed=packed(computed, plan)), passages, for_account=for_account)
-    if computed.epoch == plan.epoch and not whole:
-        changed = patches(before, computed.results, slots, plan, at=now, cause=cause)
-        seen: Mapping[str, Shown] = Patched(
-            profile.shown, {c.key: Shown(c.now, c.kind) if c.now != ABSENT else None for c in changed}
-        )
-    else:
-        changed = changes(profile.shown, computed, plan, at=now, cause=cause)
-        seen = shown(computed, plan)
+    was = profile.computed
+    for_account = computed.results is not was.results and asked(computed, plan) != asked(was, plan)
+    seen, changed = _seen(profile, computed, plan, None if whole else slots, at=now, cause=cause)
     noted = None
     if changed:
         noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
         computed = replace(computed, noted_at=noted.at)
-    computed = replace(packed(computed, plan), epoch=plan.epoch)
+    computed = packed(computed, plan)
+    if computed.epoch != plan.epoch:
+        computed = replace(computed, epoch=plan.epoch)
     return Brought(replace(profile, computed=computed, shown=seen), passages, noted, for_account)
+
+
+def _seen(
+    profile: Profile, computed: Computed, plan: Plan, slots: set[int] | None, *, at: int, cause: Cause
+) -> tuple[Mapping[str, Shown], Sequence[Change]]:
+    """Return what readers see of a profile from now on, and what of that is another than before.
+
+    `slots` are the only ones whose values may have changed; None is any.
+    """
+    before = profile.computed.results
+    if computed.epoch == plan.epoch and computed.results is before:
+        return profile.shown, ()
+    if computed.epoch != plan.epoch or slots is None:
+        return shown(computed, plan), changes(profile.shown, computed, plan, at=at, cause=cause)
+    changed = patches(before, computed.results, slots, plan, at=at, cause=cause)
+    shows = {c.key: Shown(c.now, c.kind) if c.now != ABSENT else None for c in changed}
+    return Patched(profile.shown, shows), changed
 
 
 def _without_definitions(profile: Profile, now: int) -> Brought:

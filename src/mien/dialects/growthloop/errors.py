@@ -16,9 +16,10 @@ from mien.errors import (
     RetryLater,
     TooLarge,
 )
+from mien.web.errors import Table, explained, with_wait
 from mien.web.routing import MethodNotAllowed
 
-_TABLE: tuple[tuple[type[MienError], int, str, str | None], ...] = (
+_TABLE: Table = (
     (InvalidId, 400, "invalid_id", None),
     (TooLarge, 413, "too_large", None),
     (Invalid, 400, "invalid_request", None),
@@ -33,7 +34,6 @@ _TABLE: tuple[tuple[type[MienError], int, str, str | None], ...] = (
     (RetryLater, 503, "unavailable", None),
     (MienError, 500, "internal", None),
 )
-"""The first class an error belongs to decides its status, its code and, where it is fixed, its message."""
 
 _CHALLENGES = {
     401: 'Bearer realm="personalization"',
@@ -43,12 +43,10 @@ _CHALLENGES = {
 
 def error_answer(error: MienError) -> Response:
     """Return the answer for an error."""
-    status, code, message = next(row[1:] for row in _TABLE if isinstance(error, row[0]))
-    response = answer({"error": code, "message": message or str(error)}, status)
+    status, code, message = explained(error, _TABLE)
+    response = with_wait(answer({"error": code, "message": message}, status), error)
     if status in _CHALLENGES:
         response.headers["WWW-Authenticate"] = _CHALLENGES[status]
-    if isinstance(error, RetryLater):
-        response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RateLimited):
         response.headers["RateLimit"] = f'"space";r=0;t={error.retry_after}'
         response.headers["RateLimit-Policy"] = f'"space";q={error.amount};w={error.window}'

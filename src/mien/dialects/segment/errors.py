@@ -1,7 +1,5 @@
 """Our errors → Segment's statuses, codes and bodies (seed; reference: 1.5, 2.4)."""
 
-from collections.abc import Sequence
-
 from starlette.responses import Response
 
 from mien.dialects.segment.ask import FieldRefused, UnsupportedType
@@ -18,9 +16,10 @@ from mien.errors import (
     RetryLater,
     TooLarge,
 )
+from mien.web.errors import Table, explained, with_wait
 from mien.web.routing import MethodNotAllowed
 
-_PROFILE_API: tuple[tuple[type[MienError], int, str, str | None], ...] = (
+_PROFILE_API: Table = (
     (FieldRefused, 400, "validation_error", None),
     (Invalid, 400, "invalid_request_error", None),
     (
@@ -36,9 +35,9 @@ _PROFILE_API: tuple[tuple[type[MienError], int, str, str | None], ...] = (
     (RetryLater, 503, "service_unavailable", None),
     (MienError, 500, "internal_error", None),
 )
-"""The first class an error belongs to decides its status, code and, where Segment's is known, its message."""
+"""Messages are fixed where Segment's are known."""
 
-_REMOVAL: tuple[tuple[type[MienError], int, str, str | None], ...] = (
+_REMOVAL: Table = (
     (UnsupportedType, 400, "unsupported_eid_type", "Unsupported external id type."),
     (Invalid, 400, "bad_request", None),
     (FieldRefused, 400, "bad_request", None),
@@ -47,16 +46,16 @@ _REMOVAL: tuple[tuple[type[MienError], int, str, str | None], ...] = (
 )
 """Where the removal of an identifier answers otherwise than the rest (reference: 1.13)."""
 
-_TRACKING_API: tuple[tuple[type[MienError], int, str], ...] = (
+_TRACKING_API: Table = (
     # 400, not 413: documented, and the clients give up on it instead of sending the same again.
-    (TooLarge, 400, "bad_request"),
-    (Invalid, 400, "bad_request"),
-    (NotFound, 404, "not_found"),
-    (MethodNotAllowed, 405, "bad_request"),
+    (TooLarge, 400, "bad_request", None),
+    (Invalid, 400, "bad_request", None),
+    (NotFound, 404, "not_found", None),
+    (MethodNotAllowed, 405, "bad_request", None),
     # 429: every client waits and sends again, the newer ones without counting it as a failure.
-    (Busy, 429, "rate_limit_error"),
-    (RetryLater, 503, "service_unavailable"),
-    (MienError, 500, "internal_error"),
+    (Busy, 429, "rate_limit_error", None),
+    (RetryLater, 503, "service_unavailable", None),
+    (MienError, 500, "internal_error", None),
 )
 
 
@@ -70,20 +69,12 @@ def removal_error(error: MienError) -> Response:
     return _answer(error, (*_REMOVAL, *_PROFILE_API))
 
 
-def _answer(error: MienError, table: Sequence[tuple[type[MienError], int, str, str | None]]) -> Response:
-    status, code, message = next(row[1:] for row in table if isinstance(error, row[0]))
-    response = answer({"error": {"code": code, "message": message or str(error)}}, status)
-    return _with_wait(response, error)
+def _answer(error: MienError, table: Table) -> Response:
+    status, code, message = explained(error, table)
+    return with_wait(answer({"error": {"code": code, "message": message}}, status), error)
 
 
 def tracking_error(error: MienError) -> Response:
     """Return the Tracking API's answer for an error: an object whose `code` and `message` every client can read."""
-    status, code = next(row[1:] for row in _TRACKING_API if isinstance(error, row[0]))
-    response = answer({"success": False, "code": code, "message": str(error), "error": code}, status)
-    return _with_wait(response, error)
-
-
-def _with_wait(response: Response, error: MienError) -> Response:
-    if isinstance(error, RetryLater):
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
+    status, code, message = explained(error, _TRACKING_API)
+    return with_wait(answer({"success": False, "code": code, "message": message, "error": code}, status), error)
