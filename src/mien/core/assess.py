@@ -117,6 +117,7 @@ class _Assessing:
         self._computed = subject.computed
         self._plan = plan
         self._now = now
+        self._view = View(self, now)
         self._cause = cause
         self._supplied = supplied
         self._fresh = dict(subject.computed.fresh)
@@ -158,7 +159,7 @@ class _Assessing:
 
     def consult(self, compiled: Compiled, question: Callable[[View], _T]) -> tuple[_T, Needs]:
         self._asking = compiled
-        answer = question(View(self, self._now))
+        answer = question(self._view)
         return answer, Needs(self._edges, self._wants_members)
 
     def _pending(self) -> set[int]:
@@ -178,7 +179,7 @@ class _Assessing:
             text = FALSE
         if text == was:
             if have is not None and have.due != due:
-                self._put(compiled.slot, replace(have, due=due))
+                self._put(compiled.slot, Result(text, have.at, due, have.cause))
             elif have is None and due != NEVER:
                 self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause))
             return False
@@ -209,7 +210,7 @@ class _Assessing:
 
     def _value(self, compiled: Compiled) -> tuple[bytes, int]:
         """Return the JSON text of a value and until when it is that; an audience is TRUE or ABSENT."""
-        definition, view = compiled.definition, View(self, self._now)
+        definition, view = compiled.definition, self._view
         if not compiled.is_audience:
             value, due = measure(compiled.query, view)  # type: ignore[arg-type]
             return _text(value), due

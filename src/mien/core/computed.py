@@ -192,8 +192,10 @@ def note(computed: Computed, plan: Plan, message: Message, keys: Collection[str]
 def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> Any:
     """Return the state of a memory; None when there is none."""
     state = fresh.get(memory.key)
-    if state is None and memory.key in computed.states:
-        state = memory.read(computed.states[memory.key])
+    if state is None:
+        written = computed.states.get(memory.key)
+        if written is not None:
+            return memory.read(written)
     return state
 
 

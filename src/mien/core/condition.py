@@ -206,8 +206,9 @@ class _Nobody:
         return ()
 
 
-NOBODY = View(_Nobody(), 0)
-"""The view of a condition that asks for nothing but an event, or that looks at somebody nothing is known of."""
+_NOBODY = _Nobody()
+NOBODY = View(_NOBODY, 0)
+"""The view of a condition that looks at somebody of whom nothing is known."""
 
 
 def nothing(reduction: Reduction) -> Any:
@@ -266,11 +267,11 @@ def span_of(reduction: Reduction, occurrence: Occurrence, tallying: Tallier) -> 
     return Span(occurrence.at, occurrence.at, 1, tally)
 
 
-def takes(stream: Stream, occurrence: Occurrence, view: View) -> bool:
+def takes(stream: Stream, occurrence: Occurrence) -> bool:
     """Say whether a stream whose condition asks for nothing but the event takes it in."""
     if occurrence.source in stream.excluded:
         return False
-    return stream.where is None or weigh(stream.where, view._replace(event=occurrence))[0]
+    return stream.where is None or weigh(stream.where, View(_NOBODY, 0, occurrence))[0]
 
 
 def compare(comparison: Comparison, value: Any, operands: Sequence[Any], now: int) -> Weighed:
@@ -279,19 +280,8 @@ def compare(comparison: Comparison, value: Any, operands: Sequence[Any], now: in
         return _by_the_clock(comparison.operator, value, comparison.span, now)
     if comparison.operator in _OF_SEVERAL:
         operands = [one for operand in operands for one in values.items(operand)]
-    match comparison.operator:
-        case Operator.EXISTS:
-            held = value is not None
-        case Operator.ABSENT:
-            held = value is None
-        case Operator.OMITS:
-            held = not _holds_of_one(Operator.CONTAINS, value, operands)
-        case Operator.DIFFERS:
-            held = value is not None and not _holds_of_one(Operator.EQUALS, value, operands)
-        case Operator.NONE_OF:
-            held = value is not None and not _holds_of_one(Operator.ONE_OF, value, operands)
-        case operator:
-            held = _holds_of_one(operator, value, operands)
+    odd = _ODD.get(comparison.operator)
+    held = _holds_of_one(comparison.operator, value, operands) if odd is None else odd(value, operands)
     return held, NEVER
 
 
@@ -303,7 +293,7 @@ def _holds_of_one(operator: Operator, value: Any, operands: Sequence[Any]) -> bo
         return any(test(item, operand) for item in value if item is not None for operand in operands) or (
             operator is Operator.EQUALS and any(isinstance(o, list) and values.same(value, o) for o in operands)
         )
-    return any(test(value, operand) for operand in operands)
+    return test(value, operands[0]) if len(operands) == 1 else any(test(value, operand) for operand in operands)
 
 
 def _ordered(signs: frozenset[int]) -> Callable[[Any, Any], bool]:
@@ -343,6 +333,16 @@ _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.BEFORE_DATE: _of_times(lambda one, other: one < other),
     Operator.AFTER_DATE: _of_times(lambda one, other: one > other),
 }
+
+
+_ODD: Mapping[Operator, Callable[[Any, Sequence[Any]], bool]] = {
+    Operator.EXISTS: lambda value, _: value is not None,
+    Operator.ABSENT: lambda value, _: value is None,
+    Operator.OMITS: lambda value, parts: not _holds_of_one(Operator.CONTAINS, value, parts),
+    Operator.DIFFERS: lambda value, others: value is not None and not _holds_of_one(Operator.EQUALS, value, others),
+    Operator.NONE_OF: lambda value, others: value is not None and not _holds_of_one(Operator.ONE_OF, value, others),
+}
+"""The operators that may hold of what is absent, or of a list when they hold of none of its items."""
 
 
 def _by_the_clock(operator: Operator, value: Any, span: int, now: int) -> Weighed:

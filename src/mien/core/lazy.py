@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -30,6 +30,10 @@ class Lazy(Mapping[_K, _V]):
 
     def __len__(self) -> int:
         return len(self._whole())
+
+    def get(self, key: _K, default: Any = None) -> Any:
+        """Return the value of a key, faster than by asking whether it is there."""
+        return self._whole().get(key, default)
 
     def items(self) -> ItemsView[_K, _V]:
         """Return keys and values, faster than one by one."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from mien.core import values
-from mien.core.condition import NOBODY, Occurrence, parts_of, span_of, takes
+from mien.core.condition import Occurrence, parts_of, span_of, takes
 from mien.core.message import Message
 from mien.core.parser import show
 from mien.core.query import (
@@ -135,7 +135,7 @@ class Tallies:
 
     def span(self, occurrence: Occurrence) -> Span[Any] | None:
         """Return an event as a span, None when it does not belong."""
-        if not takes(self.reduction.stream, occurrence, NOBODY):
+        if not takes(self.reduction.stream, occurrence):
             return None
         return span_of(self.reduction, occurrence, self.tallier)
 

@@ -20,33 +20,25 @@ class Compiled(NamedTuple):
     """A definition with its query as a tree.
 
     `number` is that of the definition. The conditions that an account's definition puts on its users are evaluated
-    with each user, under a `slot` of their own below 0; of any other the slot is its number. `tallies` and
-    `journals` are what is kept for each reduction that stands by itself, by its `id()`; `members` are the slots of
-    the conditions on users, by theirs.
+    with each user, under a `slot` of their own below 0; of any other the slot is its number. `is_audience` says that
+    it is true or not, rather than a value. `tallies` and `journals` are what is kept for each reduction that stands
+    by itself, by its `id()`; `members` are the slots of the conditions on users, by theirs.
     """
 
     definition: Definition
     query: Query
     slot: int
+    number: int
+    is_audience: bool
     tallies: Mapping[int, Tallies]
     journals: Mapping[int, Mapping[str, Journal]]
     traits: frozenset[str]
     members: Mapping[int, int]
 
     @property
-    def number(self) -> int:
-        """The number of the definition."""
-        return self.definition.number
-
-    @property
     def memories(self) -> list[Memory]:
         """All that is kept for it."""
         return [*self.tallies.values(), *(journal for part in self.journals.values() for journal in part.values())]
-
-    @property
-    def is_audience(self) -> bool:
-        """Whether it is true or not, rather than a value."""
-        return self.slot < 0 or self.definition.kind is Kind.AUDIENCE
 
 
 class Touch(NamedTuple):
@@ -203,6 +195,8 @@ def _compiled(definition: Definition, query: Query, slot: int, members: Mapping[
         definition,
         query,
         slot,
+        definition.number,
+        is_audience=slot < 0 or definition.kind is Kind.AUDIENCE,
         tallies={id(node): Tallies(node) for node in own_reductions if is_plain(node)},
         journals={id(node): journals_of(node) for node in own_reductions if not is_plain(node)},
         traits=traits,

@@ -7,6 +7,7 @@ of the window, the events themselves decide, and take its place. In a session wi
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -53,22 +54,27 @@ class Sight(NamedTuple):
 
 def add(spans: Spans, more: Iterable[Span[Any]], plus: Plus, window: Window | None, *, now: int) -> Spans:
     """Return the spans with more of them."""
-    joined = list(spans)
-    for span in more:
-        _put(joined, span, plus)
-    if not joined:
-        return joined
     match window:
         case Sliding():
-            return _kept_short(_without_old(joined, now - window.oldest), plus)
+            return _kept_short(_without_old(_in_order(spans, more, plus), now - window.oldest), plus)
         case Session():
-            return _joined(joined, plus, lambda one, other: other.first - one.last < window.idle)[-MOST_SPANS:]
+            return _sessions(_in_order(spans, more, plus), plus, window.idle)[-MOST_SPANS:]
         case _:
-            return _joined(joined, plus, lambda one, other: True)
+            return _all_in_one((*spans, *more), plus)
+
+
+def _in_order(spans: Spans, more: Iterable[Span[Any]], plus: Plus) -> list[Span[Any]]:
+    ordered = list(spans)
+    for span in more:
+        _put(ordered, span, plus)
+    return ordered
 
 
 def _put(spans: list[Span[Any]], new: Span[Any], plus: Plus) -> None:
     """Put a span in its place; those that it touches become one with it."""
+    if not spans or spans[-1].last < new.first:  # most events are the newest
+        spans.append(new)
+        return
     place = bisect_right(spans, new.first, key=lambda span: span.first)
     if place and spans[place - 1].last >= new.first:
         place -= 1
@@ -89,18 +95,22 @@ def _both(one: Span[Any], other: Span[Any], plus: Plus) -> Span[Any]:
     )
 
 
-def _joined(spans: Spans, plus: Plus, belong: Callable[[Span[Any], Span[Any]], bool]) -> list[Span[Any]]:
-    joined = [spans[0]]
-    for span in spans[1:]:
-        if belong(joined[-1], span):
-            joined[-1] = _both(joined[-1], span, plus)
+def _all_in_one(spans: Spans, plus: Plus) -> list[Span[Any]]:
+    return [reduce(lambda one, other: _both(one, other, plus), spans)] if spans else []
+
+
+def _sessions(spans: Spans, plus: Plus, idle: int) -> list[Span[Any]]:
+    sessions: list[Span[Any]] = []
+    for span in spans:
+        if sessions and span.first - sessions[-1].last < idle:
+            sessions[-1] = _both(sessions[-1], span, plus)
         else:
-            joined.append(span)
-    return joined
+            sessions.append(span)
+    return sessions
 
 
 def _without_old(spans: list[Span[Any]], before: int) -> list[Span[Any]]:
-    return spans if spans[0].last > before else [span for span in spans if span.last > before]
+    return spans if spans and spans[0].last > before else [span for span in spans if span.last > before]
 
 
 def _kept_short(spans: list[Span[Any]], plus: Plus) -> list[Span[Any]]:

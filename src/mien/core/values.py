@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -25,9 +26,10 @@ _encode = msgspec.json.Encoder(order="deterministic", decimal_format="number").e
 EXACT = Context(prec=5000, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Sums of numbers of a double's range fit into it: nothing is ever rounded."""
 _NUMBER = re.compile(r"[+-]?(\d{1,400})(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
-_LARGEST = Decimal("1e309")
+_LARGEST, _LARGEST_WHOLE = Decimal("1e309"), 10**309
 LONGEST_NUMBER, LONGEST_TIME = 400, 64
 """Longer text is neither: what is understood once is remembered, and must be short."""
+_NESTED, _NUMERIC, _PLAIN = (list, dict), (int, Decimal), (str, int, NoneType)  # a union is made at each call
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -43,6 +45,8 @@ def write(value: Any) -> bytes:
 
 
 def _written(value: Any) -> Any:
+    if isinstance(value, _PLAIN):
+        return value
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() and abs(value) < 10**21 else float(value)
     if isinstance(value, list | tuple):
@@ -59,13 +63,14 @@ def walk(value: Any, path: Path) -> Any:
     nothing; `$` is that step by itself, as Segment writes it.
     """
     for place, key in enumerate(path):
-        if isinstance(value, list):
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list):
             rest = path[place + 1 :] if key == "$" else path[place:]
             found = [walk(item, rest) for item in value]
             return [one for item in found for one in items(item)] or None
-        if not isinstance(value, dict):
+        else:
             return None
-        value = value.get(key)
     return value
 
 
@@ -79,12 +84,12 @@ def items(value: Any) -> Iterator[Any]:
 
 def number(value: Any) -> Number | None:
     """Return a value as a number: numbers, and text that is one. None for all else, true and false included."""
-    if isinstance(value, bool):
+    if value is True or value is False:
         return None
     if isinstance(value, Decimal):
         return value if abs(value) < _LARGEST else None
     if isinstance(value, int):
-        return value if -_LARGEST < value < _LARGEST else None
+        return value if -_LARGEST_WHOLE < value < _LARGEST_WHOLE else None
     return _number_in(value) if isinstance(value, str) and len(value) <= LONGEST_NUMBER else None
 
 
@@ -134,24 +139,22 @@ def order(one: Any, other: Any) -> int | None:
 
     If one of the two is a number both are understood as numbers; otherwise both as text, by code points.
     """
-    if isinstance(one, list | dict) or isinstance(other, list | dict) or one is None or other is None:
-        return None
     if _is_number(one) or _is_number(other):
         a, b = number(one), number(other)
-        if a is None or b is None:
-            return None
-        return (a > b) - (a < b)
+        return None if a is None or b is None else (a > b) - (a < b)
+    if isinstance(one, _NESTED) or isinstance(other, _NESTED) or one is None or other is None:
+        return None
     c, d = text(one), text(other)
     return (c > d) - (c < d)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+    return isinstance(value, _NUMERIC) and value is not True and value is not False
 
 
 def same(one: Any, other: Any) -> bool:
     """Say whether two values are equal: as `order` has it, or as JSON where they are lists or objects."""
-    if isinstance(one, list | dict) or isinstance(other, list | dict):
+    if isinstance(one, _NESTED) or isinstance(other, _NESTED):
         return text(one) == text(other)
     return order(one, other) == 0
 

@@ -209,12 +209,12 @@ class EvaluationWrites:
         )
         self.db.change(
             "INSERT INTO memberships (space, number, profile_id, since, until, entered, exited)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (space, number, profile_id, since) DO NOTHING",
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (profile_id, number, since) DO NOTHING",
             [(space, into, *row) for row in rows if into is not None and row[2] is not None],
         )
         return self.db.change(
-            "DELETE FROM memberships WHERE space = ? AND number = ? AND profile_id = ? AND since = ?",
-            [(space, number, *row[:2]) for row in rows],
+            "DELETE FROM memberships WHERE profile_id = ? AND number = ? AND since = ?",
+            [(row[0], number, row[1]) for row in rows],
         )
 
     def save_definition(self, record: DefinitionRecord) -> None:
@@ -256,18 +256,16 @@ class EvaluationWrites:
     def purge_memberships(self, space: str, *, before: int, limit: int) -> int:
         """See Unit."""
         gone = self.db.rows(
-            "SELECT space, number, profile_id, since FROM memberships"
+            "SELECT profile_id, number, since FROM memberships"
             " WHERE space = ? AND until IS NOT NULL AND until < ? ORDER BY until LIMIT ?",
             (space, before, limit),
         )
-        return self.db.change(
-            "DELETE FROM memberships WHERE space = ? AND number = ? AND profile_id = ? AND since = ?", gone
-        )
+        return self.db.change("DELETE FROM memberships WHERE profile_id = ? AND number = ? AND since = ?", gone)
 
 
 _ENTER = (
     "INSERT INTO memberships (since, entered, space, number, profile_id) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (space, number, profile_id, since) DO UPDATE SET until = NULL, exited = NULL"
+    " ON CONFLICT (profile_id, number, since) DO UPDATE SET until = NULL, exited = NULL"
 )
 _EXIT = (
     "UPDATE memberships SET until = ?, exited = ? WHERE space = ? AND number = ? AND profile_id = ? AND until IS NULL"

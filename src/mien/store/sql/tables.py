@@ -53,7 +53,7 @@ TABLES = (
     Table("dead_secrets", ("digest",)),
     Table("definitions", ("space", "number"), ("body",)),
     Table("evaluations", ("space",), ("body",)),
-    Table("memberships", ("space", "number", "profile_id", "since"), ("until", "entered", "exited")),
+    Table("memberships", ("profile_id", "number", "since"), ("space", "until", "entered", "exited")),
     Table("changes", ("space", "at", "profile_id"), ("body",)),
     Table("meta", ("name",), ("value",), seeded=True),
 )
