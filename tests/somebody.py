@@ -66,7 +66,7 @@ class Somebody:
 
     def look_again(self, now: int) -> None:
         """Evaluate what is asked of an account's users, one of whom is not as before."""
-        touched = (self.computed.touched or frozenset()) | self.plan.of_members
+        touched = {**dict.fromkeys(self.plan.of_members, ""), **(self.computed.touched or {})}
         self.computed = packed(self.at(now, replace(self.computed, touched=touched)), self.plan)
 
     def at(self, now: int, computed: Computed | None = None) -> Computed:

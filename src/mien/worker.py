@@ -9,6 +9,8 @@ import structlog
 from mien import clock, logs
 from mien.errors import Busy, Contended, MienError, Unavailable
 from mien.logs import Trouble
+from mien.services import preparation
+from mien.services.pace import MOMENT, Pace
 from mien.services.preparation import advance
 from mien.services.retention import purge
 from mien.services.spaces import Catalogs
@@ -21,8 +23,6 @@ TURN_SECONDS = 0.1
 """How often it is looked what is due."""
 TEND_SECONDS = 0.25
 PURGE_SECONDS = 60.0
-MOMENT = 0.1
-"""How long one kind of work may keep the others waiting, in seconds."""
 
 
 class Worker:
@@ -31,6 +31,7 @@ class Worker:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._catalogs = Catalogs()
+        self._preparing, self._sweeping = Pace(preparation.STEP), Pace(STEP)
         # Each kind of work fails by itself: one that cannot be done must not keep the others from it.
         self._jobs = [
             _Job("checkpoints", TEND_SECONDS, self._tend),
@@ -55,7 +56,7 @@ class Worker:
         return False
 
     def _sweep(self) -> bool:
-        return _for_a_moment(lambda: self._sweep_some(STEP) == STEP)
+        return _for_a_moment(lambda: self._sweeping.step(lambda many: self._sweep_some(many) == many))
 
     def _sweep_some(self, limit: int) -> int:
         catalog = self._catalogs.current(self._store)
@@ -73,11 +74,11 @@ class Worker:
             return 0
 
     def _prepare(self) -> bool:
-        def step() -> bool:
+        def step(many: int) -> bool:
             catalog = self._catalogs.current(self._store)
-            return advance(self._store, catalog.spaces, now=clock.now(), revision=catalog.revision)
+            return advance(self._store, catalog.spaces, now=clock.now(), limit=many, revision=catalog.revision)
 
-        return _for_a_moment(step)
+        return _for_a_moment(lambda: self._preparing.step(step))
 
     def _purge(self) -> bool:
         spaces = list(self._catalogs.current(self._store).spaces.values())
@@ -111,7 +112,7 @@ class _Job:
 
 
 def _for_a_moment(step: Callable[[], bool]) -> bool:
-    """Repeat a step while there is more to do, but not for long; say whether there is more."""
+    """Repeat a step while there is more to do, but not for longer than a moment; say whether there is more."""
     until = time.monotonic() + MOMENT
     while step():
         if time.monotonic() > until:

@@ -2,12 +2,14 @@
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from mien.core.definition import State, key_of
 from mien.errors import SettingsRefused
 from mien.services.preparation import advance
 from mien.services.spaces import apply, export, read_catalog
 from mien.store.sql import SqlStore
+from mien.web.tenants import Tenants
 from tests.factories import NOW, message, sheet_of, take_in, user
 
 COUNT = "event('E').count()"
@@ -182,8 +184,11 @@ def test_one_that_is_not_understood_any_more_does_not_keep_the_others_from_being
     [old] = [record for record in store.definitions() if record.definition.key == "old"]
     with store.begin() as unit:
         unit.save_definition(old._replace(definition=replace(old.definition, query="a word of tomorrow's language")))
-    tenant = read_catalog(store).spaces["acme"]
-    take_in(store, message(event="E"), tenant=tenant)
+    with capture_logs() as lines:
+        tenants = Tenants(store)
+    [line] = [line for line in lines if line["log_level"] == "warning"]
+    assert (line["space"], line["key"]) == ("acme", "old")
+    take_in(store, message(event="E"), tenant=tenants.current().spaces["acme"])
     sheet = sheet_of(store, user("user_id", "u1"))
     assert sheet is not None
     assert sheet.text == b'"n":1'

@@ -2,6 +2,7 @@
 
 import json
 
+from mien.core.computed import Cause, How
 from mien.core.fold import Policy
 from mien.core.message import Identifier, Submission
 from mien.core.presets import preset
@@ -132,3 +133,35 @@ def test_who_was_absorbed_is_said_to_have_left(store: SqlStore) -> None:
         for change in row.changes:
             seen.setdefault(row.profile, {})[change.key] = change.now
     assert seen[absorbed or 0] == {"n": b"", "some": b""}
+
+
+def test_each_value_knows_the_message_that_touched_it_last(store: SqlStore) -> None:
+    """Also where several came together, and one of them was about something else."""
+    tenant = defined(
+        store,
+        """{computed_traits: {a: {query: "event('A').count()"}, b: {query: "event('B').count()"},
+            twice: {query: "trait('a')"}, plan_is: {query: "trait('plan')"},
+            soon: {query: "event('A').within(1 hour).count()"}}}""",
+    )
+    first, second = (message(U1, event=name, id=name.lower(), order=n) for n, name in enumerate("AB"))
+    take_in(store, first, second, message(U1, traits={"plan": "pro"}, id="t"), tenant=tenant)
+    assert causes(store, at=NOW) == {
+        "a": Cause(How.MESSAGE, "a"),
+        "b": Cause(How.MESSAGE, "b"),
+        "twice": Cause(How.MESSAGE, "a"),
+        "plan_is": Cause(How.MESSAGE, "t"),
+        "soon": Cause(How.MESSAGE, "a"),
+    }
+    later = NOW + 2 * 60 * MINUTE
+    take_in(store, message(U1, event="B", id="b2", at=later), tenant=tenant, now=later)
+    assert causes(store, at=later)["b"] == Cause(How.MESSAGE, "b2")
+    assert "soon" not in causes(store, at=later)
+    [row] = [row for row in store.changes("acme", beyond=None, limit=9) if row.at >= later]
+    assert {change.key: change.cause.how for change in row.changes} == {"b": How.MESSAGE, "soon": How.TIME}
+
+
+def causes(store: SqlStore, *, at: int) -> dict[str, Cause]:
+    """Return what made each computed trait of U1 what it is."""
+    tenant = read_catalog(store).spaces["acme"]
+    found = lookup.one(store, tenant, [U1], now=at)
+    return {key: result.cause for key, (_, result) in lookup.explained(store, tenant, found, now=at).computed.items()}

@@ -18,6 +18,7 @@ from mien.cli.common import console, opened, space_named
 from mien.cli.explained import tell
 from mien.cli.supposed import read_supposed
 from mien.core.definition import Definition, Kind, State, key_of
+from mien.core.plan import COMPUTED_STATES, is_understood
 from mien.dialects.segment.names import lookups
 from mien.errors import Invalid
 from mien.services.close_up import defined, named
@@ -169,6 +170,8 @@ def _size(row: Listed) -> str:
 def _state(definition: Definition, rows: Listing) -> str:
     """Return the state of a definition, and how far the evaluation is if it waits for that."""
     evaluation = rows.evaluation
+    if definition.state in COMPUTED_STATES and not is_understood(definition):
+        return "not understood"
     if definition.state is not State.PREPARING or not evaluation.total:
         return str(definition.state)
     return f"{definition.state}, {min(99, 100 * evaluation.done // evaluation.total)} %"

@@ -66,6 +66,11 @@ def _in_store(store: SqlStore) -> Iterator[tuple[str, str]]:
         return
     if not catalog.spaces:
         yield "There is no space yet.", "Create one: `mien apply FILE` (docs/tutorial.md has a file)."
+    for record in catalog.unread:
+        yield (
+            f"Space {record.space} has a definition `{record.definition.key}` that this Mien does not understand.",
+            "Use the Mien it was made with, or define it anew; until then it is not computed.",
+        )
     for slug in catalog.spaces:
         if all(source.space != slug for source in catalog.sources.values()):
             yield (

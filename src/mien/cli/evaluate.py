@@ -7,9 +7,11 @@ import typer
 from mien import clock
 from mien.cli.common import StoreOption, console, opened, space_named
 from mien.cli.definitions import progress
+from mien.services import preparation
+from mien.services.pace import Pace
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
-from mien.services.sweep import sweep
+from mien.services.sweep import STEP, sweep
 from mien.store.base import Store
 from mien.store.computed import Evaluation
 
@@ -21,16 +23,17 @@ def evaluate(space: Annotated[str, typer.Argument(help="The name of the space.")
     """
     with opened(store) as found, progress("profiles") as advanced:
         space_named(found, space)
-        while _step(found, space):
+        preparing, sweeping = Pace(preparation.STEP), Pace(STEP)
+        while _step(found, space, preparing, sweeping):
             evaluation = found.evaluations().get(space, Evaluation())
             advanced(min(evaluation.done, evaluation.total), evaluation.total)
     console.print("Every profile is evaluated, and what was being prepared is live.")
 
 
-def _step(store: Store, space: str) -> bool:
+def _step(store: Store, space: str, preparing: Pace, sweeping: Pace) -> bool:
     """Evaluate some profiles; say whether there may be more."""
-    # What is new becomes live only when nobody has yet to be looked at whole.
     catalog, now = read_catalog(store), clock.now()
-    swept = sweep(store, catalog.spaces, now=now, revision=catalog.revision).profiles
-    mine = {space: catalog.spaces[space]}
-    return advance(store, mine, now=now, revision=catalog.revision) or swept > 0
+    revision, mine = catalog.revision, {space: catalog.spaces[space]}
+    # What is new becomes live only when nobody has yet to be looked at whole.
+    swept = sweeping.step(lambda n: sweep(store, catalog.spaces, now=now, limit=n, revision=revision).profiles > 0)
+    return preparing.step(lambda n: advance(store, mine, now=now, limit=n, revision=revision)) or swept

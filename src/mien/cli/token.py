@@ -56,13 +56,13 @@ def create(
 def list_(
     space: Annotated[str | None, typer.Argument(help="Only this space.")] = None, store: StoreOption = None
 ) -> None:
-    """List credentials, without their secrets."""
-    table = Table("space", "dialect", "name", "created", "revoked", box=None)
+    """List credentials, and what each is limited to, without their secrets."""
+    table = Table("space", "dialect", "name", "limited to", "created", "revoked", box=None)
     with opened(store) as found:
-        for c in found.tenancy().credentials:
-            if space in {None, c.space}:
-                revoked = write_time(c.revoked_at) if c.revoked_at else ""
-                table.add_row(c.space, c.dialect, c.name, write_time(c.created_at), revoked)
+        for c, about in credentials.listed(found, space, SECTIONS):
+            limits = "; ".join(f"{what}: {', '.join(names)}" for what, names in about.items())
+            revoked = write_time(c.revoked_at) if c.revoked_at else ""
+            table.add_row(c.space, c.dialect, c.name, limits, write_time(c.created_at), revoked)
     console.print(table)
 
 

@@ -1,7 +1,7 @@
 """The evaluation of a profile: what of the definitions holds at an instant, and what it comes to."""
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
@@ -48,12 +48,12 @@ NOTHING_SUPPLIED = Supplied()
 class Assessment(NamedTuple):
     """What came of evaluating a profile; nothing of it counts while there are needs.
 
-    `slots` are those whose value became another.
+    `slots` are those whose value became another, with what made it so.
     """
 
     computed: Computed
     passages: Sequence[Passage]
-    slots: Collection[int]
+    slots: Mapping[int, Cause]
     needs: Needs
 
 
@@ -64,6 +64,9 @@ class Subject(NamedTuple):
     computed: Computed
     traits: Traits
     known: bool
+
+
+_TIME = Cause(How.TIME)
 
 
 class Bar(StrEnum):
@@ -97,9 +100,7 @@ def consult(
 
     What is computed of them must be as it is at that instant. The answer does not count while there are needs.
     """
-    return _Assessing(subject, plan, now, Cause(How.TIME), supplied).consult(
-        plan.definitions[plan.places[slot]], question
-    )
+    return _Assessing(subject, plan, now, _TIME, supplied).consult(plan.definitions[plan.places[slot]], question)
 
 
 def assess(
@@ -130,7 +131,10 @@ class _Assessing:
         self._recalled: dict[int, list[Recalled]] = {}
         self._asking: Compiled = plan.definitions[0]
         self._changed = len(self._results) < len(subject.computed.results)
-        self._slots: list[int] = []
+        self._slots: dict[int, Cause] = {}
+        self._passed_on: dict[int, Cause] = {}
+        touching = set(subject.computed.touched.values()) if subject.computed.touched else ()
+        self._causes = {message: Cause(How.MESSAGE, message) if message else cause for message in touching}
 
     def run(self) -> Assessment:
         plan, upto = self._plan, max(self._computed.upto, self._plan.settled)
@@ -139,20 +143,24 @@ class _Assessing:
         heap = list(pending)
         heapq.heapify(heap)
         while heap:
-            compiled = plan.definitions[heapq.heappop(heap)]
+            place = heapq.heappop(heap)
+            compiled = plan.definitions[place]
             if compiled.number > upto:
                 stale = True
-            elif self._evaluate(compiled):
-                for place in plan.by_slot.get(compiled.slot, ()):
-                    if place not in pending:
-                        pending.add(place)
-                        heapq.heappush(heap, place)
+                continue
+            cause = self._evaluate(compiled, place)
+            if cause is not None:
+                for looking in plan.by_slot.get(compiled.slot, ()):
+                    self._passed_on[looking] = cause
+                    if looking not in pending:
+                        pending.add(looking)
+                        heapq.heappush(heap, looking)
         computed = replace(
             self._computed,
             results=self._results if self._changed else self._computed.results,
             until=until_of(self._results),
             fresh=self._fresh,
-            touched=frozenset(),
+            touched={},
             stale=stale,
         )
         return Assessment(computed, self._passages, self._slots, Needs(self._edges, self._wants_members))
@@ -167,10 +175,18 @@ class _Assessing:
             return set(range(len(self._plan.definitions)))
         places = self._plan.places
         due = {places[slot] for slot, r in self._results.items() if r.due <= self._now and slot in places}
-        return due | self._computed.touched
+        return due | self._computed.touched.keys()
 
-    def _evaluate(self, compiled: Compiled) -> bool:
-        """Evaluate one definition; say whether its value is another one."""
+    def _cause_of(self, place: int) -> Cause:
+        """Return what makes a value another one now, if it is: where messages do, the last that touched it."""
+        touched = self._computed.touched
+        if touched is None or self._cause.how is not How.MESSAGE:
+            return self._cause
+        message = touched.get(place)
+        return self._passed_on.get(place, _TIME) if message is None else self._causes[message]
+
+    def _evaluate(self, compiled: Compiled, place: int) -> Cause | None:
+        """Evaluate one definition; return what made its value another one, None when it is the same."""
         self._asking = compiled
         text, due = self._value(compiled)
         have = self._results.get(compiled.slot)
@@ -181,16 +197,16 @@ class _Assessing:
             if have is not None and have.due != due:
                 self._put(compiled.slot, Result(text, have.at, due, have.cause))
             elif have is None and due != NEVER:
-                self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause))
-            return False
-        self._slots.append(compiled.slot)
-        at, cause = self._now, self._cause
+                self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause_of(place)))
+            return None
+        at, cause = self._now, self._cause_of(place)
+        self._slots[compiled.slot] = cause
         if cause.how is How.DEFINITION:
             at, cause = self._as_before(compiled, text) or (at, cause)
         self._put(compiled.slot, Result(text, at, due, cause))
         if compiled.is_audience and compiled.slot > 0 and TRUE in {text, was}:
             self._passages.append(Passage(compiled.slot, text == TRUE, at, cause))
-        return True
+        return cause
 
     def _put(self, slot: int, result: Result) -> None:
         self._changed = True

@@ -75,9 +75,9 @@ class Computed(Struct, frozen=True):
 
     `upto` is the highest number of a definition that its whole history was evaluated for, `epoch` that of the plan
     its values were last shown by. `noted_at` is when a change was last noted. `states` are memories as they are
-    stored, `fresh` those that changed. `touched` are the places in the plan that have to be evaluated, None for all.
-    `until` is when something may change by itself. `stale` is a profile that has to be looked at whole: at its
-    history, or at its users.
+    stored, `fresh` those that changed. `touched` are the places in the plan that have to be evaluated, each with the
+    message that touched it last, or "" if none did; None for all. `until` is when something may change by itself.
+    `stale` is a profile that has to be looked at whole: at its history, or at its users.
     """
 
     upto: int = 0
@@ -88,7 +88,7 @@ class Computed(Struct, frozen=True):
     until: int = NEVER
     stale: bool = False
     fresh: Mapping[int, Any] = {}
-    touched: frozenset[int] | None = frozenset()
+    touched: Mapping[int, str] | None = {}
 
     @property
     def shown_by(self) -> int:
@@ -161,7 +161,7 @@ def is_known(types: Iterable[str]) -> bool:
 
 def born(plan: Plan) -> Computed:
     """Return what is computed of a new profile: nothing yet."""
-    return Computed(upto=plan.upto, epoch=plan.epoch, touched=plan.births)
+    return Computed(upto=plan.upto, epoch=plan.epoch, touched=dict.fromkeys(plan.births, ""))
 
 
 def note(computed: Computed, plan: Plan, message: Message, keys: Collection[str] = ()) -> Computed:
@@ -185,8 +185,16 @@ def note(computed: Computed, plan: Plan, message: Message, keys: Collection[str]
         if after is not state:
             fresh[memory.key] = after
             places |= looking
-    touched = None if computed.touched is None else computed.touched | places
+    touched = None if computed.touched is None else {**computed.touched, **dict.fromkeys(places, message.id)}
     return replace(computed, fresh=fresh, touched=touched, stale=stale)
+
+
+def touch_all(computed: Computed, plan: Plan, message: Message) -> Computed:
+    """Return what is computed when a message may have changed any of it."""
+    if computed.touched is None:
+        return computed
+    anything = dict.fromkeys(range(len(plan.definitions)), message.id)
+    return replace(computed, touched={**anything, **computed.touched})
 
 
 def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> Any:
@@ -201,7 +209,7 @@ def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> An
 
 def is_current(computed: Computed, plan: Plan, *, now: int) -> bool:
     """Say whether nothing of what was evaluated has to be evaluated again, and readers see what they are to see."""
-    if computed.touched != frozenset() or computed.epoch != plan.epoch:
+    if computed.touched != {} or computed.epoch != plan.epoch:
         return False
     return (until_of(computed.results) if computed.stale else computed.until) > now
 
@@ -251,7 +259,7 @@ def catch_up(computed: Computed, plan: Plan, history: Iterable[Message], *, upto
     """
     computed = _noted_anew(pruned(computed, plan), missing(plan, upto), history)
     new = {place for place, c in enumerate(plan.definitions) if c.number > upto}
-    touched = None if computed.touched is None else computed.touched | new
+    touched = None if computed.touched is None else {**dict.fromkeys(new, ""), **computed.touched}
     return replace(
         computed,
         upto=plan.upto,
@@ -341,18 +349,17 @@ def shown(computed: Computed, plan: Plan) -> dict[str, Shown]:
 def patches(
     before: Mapping[int, Result],
     after: Mapping[int, Result],
-    slots: Iterable[int],
+    slots: Mapping[int, Cause],
     plan: Plan,
     *,
     at: int,
-    cause: Cause,
 ) -> list[Change]:
     """Return what became another value for readers among some slots, in the order of the keys.
 
-    `at` and `cause` are those of what is there no longer.
+    `at`, and the cause of its slot, are those of what is there no longer.
     """
     found = []
-    for slot in slots:
+    for slot, cause in slots.items():
         definition = plan.visible.get(slot)
         if definition is not None:
             was, now = before.get(slot), after.get(slot)
@@ -361,7 +368,10 @@ def patches(
 
 
 def changes(before: Mapping[str, Shown], computed: Computed, plan: Plan, *, at: int, cause: Cause) -> list[Change]:
-    """Return what became another value for readers who saw something `before`, as `patches` does."""
+    """Return what became another value for readers who saw something `before`, in the order of the keys.
+
+    `at` and `cause` are those of what is there no longer.
+    """
     after = {plan.visible[slot].key: result for slot, result in computed.results.items() if slot in plan.visible}
     kinds = {definition.key: definition.kind for definition in plan.visible.values()}
     found = []

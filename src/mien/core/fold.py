@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mien.core.activity import Activity, count
-from mien.core.computed import NOTHING, Computed, Noted, Passage, born, combine, is_known
+from mien.core.computed import NOTHING, Computed, Noted, Passage, born, combine, is_known, touch_all
 from mien.core.computed import note as note_message
 from mien.core.identity import Held, Reason, Refusal, Resolution, resolve
 from mien.core.message import ACCOUNTS, USERS, Discard, Identifier, Kind, Message, identifier_key
@@ -342,7 +342,7 @@ def _computed(desk: Desk, profile: Profile, message: Message, new: Sequence[Iden
     keys = message.traits if message.subject == profile.collection else ()
     computed = note_message(profile.computed, plan, message, keys)
     if new and not profile.known and is_known(i.type for i in new):
-        return replace(computed, touched=None)
+        return touch_all(computed, plan, message)
     return computed
 
 

@@ -14,6 +14,8 @@ from mien.core.query import AllMembers, AnyMember, Condition, Query, Reduction, 
 from mien.errors import QueryRefused
 
 MOST_MEMBER_CONDITIONS = 64
+COMPUTED_STATES = frozenset({State.PREPARING, State.LIVE})
+"""The states of definitions that are computed."""
 
 
 class Compiled(NamedTuple):
@@ -140,7 +142,7 @@ def plans(definitions: Iterable[Definition], *, upto: int, settled: int, epoch: 
     """
     by_collection: dict[str, list[Compiled]] = {}
     for definition in definitions:
-        if definition.state not in {State.PREPARING, State.LIVE}:
+        if definition.state not in COMPUTED_STATES:
             continue
         try:
             compiled = compile_definition(definition)
@@ -164,6 +166,15 @@ def parse(definition: Definition) -> Query:
 def _parse(kind: Kind, query: str, collection: str) -> Query:
     read = parser.audience if kind is Kind.AUDIENCE else parser.computed_trait
     return read(query, collection=collection)
+
+
+def is_understood(definition: Definition) -> bool:
+    """Say whether this program understands the query of a definition; `plans` leaves out what it does not."""
+    try:
+        parse(definition)
+    except QueryRefused:
+        return False
+    return True
 
 
 def compile_definition(definition: Definition) -> Compiled:

@@ -1,11 +1,11 @@
 """The secrets that open a space, one by one: made, changed and revoked by hand, beside what a file says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from mien.core.space import Source, SourceKind
+from mien.core.space import Credential, Source, SourceKind
 from mien.errors import Invalid, NotFound, SpaceNotFound
 from mien.services.fault import Fault, at, convert
 from mien.services.secrets import digest, new_secret
@@ -45,6 +45,20 @@ def create_credential(
         if about:
             unit.save_space(_with_about(record, section, name, about))
     return secret
+
+
+def listed(
+    store: Store, slug: str | None, sections: Iterable[Section]
+) -> list[tuple[Credential, Mapping[str, Sequence[str]]]]:
+    """Return the credentials of a space, or of all: each with what it is limited to, where that was said."""
+    tenancy, fields = store.tenancy(), {section.dialect: section.secrets for section in sections}
+    kept = {record.slug: msgspec.json.decode(record.document).get("dialects", {}) for record in tenancy.spaces}
+
+    def about(c: Credential) -> Mapping[str, Sequence[str]]:
+        found: Mapping[str, Mapping[str, Sequence[str]]] = kept[c.space].get(c.dialect, {}).get(fields[c.dialect], {})
+        return found.get(c.name, {})
+
+    return [(c, about(c)) for c in tenancy.credentials if slug in {None, c.space}]
 
 
 def _with_about(record: SpaceRecord, section: Section, name: str, about: Mapping[str, Any]) -> SpaceRecord:

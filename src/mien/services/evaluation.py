@@ -144,7 +144,7 @@ def bring(
         return Brought(replace(profile, computed=packed(profile.computed, plan)))
     computed = _caught_up(store, space, plan, profile) if whole else profile.computed
     if whole or members:
-        touched = None if computed.touched is None else computed.touched | plan.of_members
+        touched = None if computed.touched is None else {**dict.fromkeys(plan.of_members, ""), **computed.touched}
         computed = replace(computed, touched=touched)
     computed, passages, slots = _through_time(
         store, space, plan, replace(profile, computed=computed), now, cause, pending
@@ -163,7 +163,7 @@ def bring(
 
 
 def _seen(
-    profile: Profile, computed: Computed, plan: Plan, slots: set[int] | None, *, at: int, cause: Cause
+    profile: Profile, computed: Computed, plan: Plan, slots: Mapping[int, Cause] | None, *, at: int, cause: Cause
 ) -> tuple[Mapping[str, Shown], Sequence[Change]]:
     """Return what readers see of a profile from now on, and what of that is another than before.
 
@@ -174,7 +174,7 @@ def _seen(
         return profile.shown, ()
     if computed.epoch != plan.epoch or slots is None:
         return shown(computed, plan), changes(profile.shown, computed, plan, at=at, cause=cause)
-    changed = patches(before, computed.results, slots, plan, at=at, cause=cause)
+    changed = patches(before, computed.results, slots, plan, at=at)
     shows = {c.key: Shown(c.now, c.kind) if c.now != ABSENT else None for c in changed}
     return Patched(profile.shown, shows), changed
 
@@ -210,21 +210,21 @@ def history(store: Store, space: Space, plan: Plan, profile: Profile, *, upto: i
 
 def _through_time(
     store: Store, space: Space, plan: Plan, profile: Profile, now: int, cause: Cause, pending: Sequence[Message]
-) -> tuple[Computed, tuple[tuple[int, Passage], ...], set[int]]:
+) -> tuple[Computed, tuple[tuple[int, Passage], ...], dict[int, Cause]]:
     """Evaluate a profile at each instant at which something was due, and at last at `now`.
 
-    Return the slots whose values became others, too.
+    Return the slots whose values became others, too, with what made them so.
     """
     computed = profile.computed
     passages: list[tuple[int, Passage]] = []
-    slots: set[int] = set()
+    slots: dict[int, Cause] = {}
     # With something new in it a profile is not what it was at instants that have passed.
-    steps = STEPS if computed.touched == frozenset() else 0
+    steps = STEPS if computed.touched == {} else 0
     while True:
         due = computed.due
         at = due if steps and due not in {None, AT_ONCE} and due is not None and due < now else now
         steps -= 1
-        why = Cause(How.TIME) if computed.touched == frozenset() else cause
+        why = Cause(How.TIME) if computed.touched == {} else cause
         result = _assessed(store, space, plan, replace(profile, computed=computed), at, why, pending)
         passages += [(profile.id, passage) for passage in result.passages]
         slots.update(result.slots)

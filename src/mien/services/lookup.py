@@ -1,7 +1,7 @@
 """Find a profile and read a part of it."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -81,22 +81,39 @@ def _current(store: Store, space: Space, collection: str, look: Look, now: int) 
 
 
 def current(store: Store, space: Space, profile: int, *, now: int) -> Profile:
-    """Return a profile whole, as it is at an instant; raise ProfileNotFound when it is gone."""
+    """Return a profile whole, as it is at an instant; raise ProfileNotFound when it is gone.
+
+    If it was absorbed since somebody found it, that is the one that absorbed it.
+    """
     stored = store.profile(profile)
+    while stored is not None and stored.merged_into is not None:
+        stored = store.profile(stored.merged_into)
     if stored is None:
         raise ProfileNotFound
     cause = Cause(How.TIME)
     return bring(store, space, stored, now=now, cause=cause, members=stored.computed.stale).profile
 
 
-def computed(store: Store, space: Space, found: Look, *, now: int) -> dict[str, tuple[Definition, Result]]:
-    """Return by key what is computed of a profile at an instant, each with its definition."""
+Results = Mapping[str, tuple[Definition, Result]]
+"""What is computed of a profile, by key: each value with its definition."""
+
+
+class Explained(NamedTuple):
+    """A profile and what is computed of it, of one state."""
+
+    look: Look
+    computed: Results
+
+
+def explained(store: Store, space: Space, found: Look, *, now: int) -> Explained:
+    """Return a profile that was found, as it is at an instant, with what is known of its computed values."""
     if not found.sheet.kinds:
-        return {}
+        return Explained(found, {})
     profile = current(store, space, found.id, now=now)
-    visible = space.policy.plans[profile.collection].visible
-    results = profile.computed.results
-    return {visible[slot].key: (visible[slot], results[slot]) for slot in results if slot in visible}
+    plan, results = space.policy.plans.get(profile.collection), profile.computed.results
+    visible = {} if plan is None else plan.visible
+    computed = {visible[slot].key: (visible[slot], results[slot]) for slot in results if slot in visible}
+    return Explained(Look(profile.id, store.sheet(profile)), computed)
 
 
 def head(store: Store, space: Space, profile: int, *, now: int) -> Head:

@@ -9,7 +9,7 @@ import yaml
 from msgspec import Struct
 
 from mien.core.definition import Definition, Kind, State
-from mien.core.plan import plans
+from mien.core.plan import COMPUTED_STATES, is_understood, plans
 from mien.core.space import Credential, Source, SourceKind, Space
 from mien.services import definitions
 from mien.services.fault import Fault, Path, at, convert, dotted
@@ -66,7 +66,7 @@ class Catalog(Struct, frozen=True):
     """All spaces, and the sources and credentials that are valid, each found by the hash of its secret.
 
     `named` are the same credentials by space, dialect and name. `number` tells the store from others; nobody outside
-    knows it.
+    knows it. `unread` are the definitions that this program does not understand, and does not compute.
     """
 
     revision: int
@@ -75,6 +75,7 @@ class Catalog(Struct, frozen=True):
     credentials: Mapping[tuple[str, bytes], Credential]
     named: Mapping[tuple[str, str, str], Credential]
     number: int
+    unread: Sequence[DefinitionRecord] = ()
 
 
 def read_catalog(store: Store) -> Catalog:
@@ -97,6 +98,7 @@ def read_catalog(store: Store) -> Catalog:
         sources={s.digest: s for s in tenancy.sources if s.revoked_at is None},
         credentials={(c.dialect, c.digest): c for c in valid},
         named={(c.space, c.dialect, c.name): c for c in valid},
+        unread=[d for d in defined if d.definition.state in COMPUTED_STATES and not is_understood(d.definition)],
     )
 
 

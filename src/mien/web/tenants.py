@@ -46,7 +46,7 @@ class Tenants:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._view = _View(read_catalog(store), {})
+        self._view = _View(_read(store), {})
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="mien-tenants", daemon=True)
 
@@ -73,7 +73,7 @@ class Tenants:
     def refresh(self) -> None:
         """Read the catalog again if it has changed."""
         if self._store.revision() != self._view.catalog.revision:
-            self._view = _View(read_catalog(self._store), {})
+            self._view = _View(_read(self._store), {})
 
     def current(self) -> Catalog:
         """Return the catalog."""
@@ -99,6 +99,17 @@ class Tenants:
                 view.opened.clear()
             view.opened[seen] = opened
         return opened
+
+
+def _read(store: Store) -> Catalog:
+    catalog = read_catalog(store)
+    for record in catalog.unread:
+        log.warning(
+            "a definition is not computed: this Mien does not understand its query",
+            space=record.space,
+            key=record.definition.key,
+        )
+    return catalog
 
 
 def credential_of(catalog: Catalog, dialect: str, secrets: Iterable[str]) -> Credential:

@@ -214,7 +214,9 @@ def test_a_key_may_be_made_on_the_command_line(shop: Shop) -> None:
     ).strip()
     until(lambda: shop.ask("entities/by_email/a@b.co", made).status_code == 200)
     assert shop.ask("entities/customers/u1", made).json()["error"] == "entity_not_found"
-    assert "growthloop  crm" in shop.server.mien("token", "list", shop.slug)
+    [line] = [row for row in shop.server.mien("token", "list", shop.slug).splitlines() if "growthloop  crm" in row]
+    assert "entities: by_email" in line
+    assert "scopes: personalization" in line
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])

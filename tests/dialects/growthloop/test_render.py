@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.audience import Group, group_of
-from mien.core.definition import Control
+from mien.core.computed import Cause, How, Result
+from mien.core.definition import Control, Kind
+from mien.core.spans import NEVER
 from mien.dialects.growthloop import render
 from mien.dialects.growthloop.parse import Selection
 from mien.dialects.growthloop.views import Entity
@@ -229,10 +231,27 @@ def test_a_selection_leaves_the_reserved_keys() -> None:
 
 
 def test_an_answer_can_say_why() -> None:
-    one = found({"a": 1, "audiences": 2}, {"churned_users": True})
-    answer = json.loads(text(entity(CHURNED), one, explain=True))
-    why = {"message_id": "m1", "source_id": "0123456789", "updated_at": "2026-11-18T11:06:40Z"}
-    assert answer["explanations"] == {"a": why, "attr_audiences": why, "audiences": {"1": {"query": "true"}}}
+    one = found({"a": 1, "audiences": 2, "attr_b": 3}, {"churned_users": True, "onboarding": False})
+    ordered = defined(9, "attr_b", "Ordered", kind=Kind.COMPUTED_TRAIT, query="event('Order').count()")
+    computed = {
+        "attr_b": (ordered, Result(b"3", NOW, NEVER, Cause(How.TIME))),
+        "churned_users": (CHURNED, Result(b"true", NOW, NEVER, Cause(How.MESSAGE, "m7"))),
+        "onboarding": (ONBOARDING, Result(b"false", NOW, NEVER, Cause(How.TIME))),
+    }
+    asked = Selection(explain=True)
+    answer = json.loads(
+        render.profile(
+            entity(CHURNED, ONBOARDING), "u1", one, space="acme", now=NOW, selection=asked, computed=computed
+        )
+    )
+    at = "2026-11-18T11:06:40Z"
+    why = {"message_id": "m1", "source_id": "0123456789", "updated_at": at}
+    assert answer["explanations"] == {
+        "a": why,
+        "attr_b": {"query": "event('Order').count()", "changed_by": "time", "updated_at": at},
+        "attr_audiences": why,
+        "audiences": {"1": {"query": "true", "changed_by": "message", "message_id": "m7", "since": at}},
+    }
 
 
 def test_the_older_generation_lists_audiences_by_number() -> None:

@@ -120,9 +120,13 @@ def test_entering_an_audience_is_a_change(shop: Shop) -> None:
 
 
 def test_an_answer_can_say_why_somebody_is_in_an_audience(shop: Shop) -> None:
-    shop.send(track("u1", "Seen"), identify("u1", {"a": 1}))
+    shop.send({**track("u1", "Seen"), "messageId": "seen"}, identify("u1", {"a": 1}))
     why = shop.entity("customers/u1", params={"explain": "1"})["explanations"]
-    assert why["audiences"] == {"30": {"query": AUDIENCES["plain"]["query"]}}
+    since = why["audiences"]["30"].pop("since")
+    assert since.endswith("Z")
+    assert why["audiences"] == {
+        "30": {"query": AUDIENCES["plain"]["query"], "changed_by": "message", "message_id": "seen"}
+    }
     assert why["a"]["message_id"]
 
 

@@ -15,6 +15,7 @@ from mien.dialects.growthloop.tokens import ReadToken
 from mien.dialects.growthloop.views import Entity
 from mien.errors import NotFound
 from mien.services import lookup
+from mien.services.lookup import Results
 from mien.store.base import Look, Store
 from mien.web.body import read_body
 from mien.web.limits import RateLimits
@@ -57,7 +58,12 @@ class Profiles:
             caller.check_key()
         name, space = _name(caller, entity, entity_id), caller.view.space
         found = lookup.one(store, space, [name], now=now)
-        text = render.profile(entity, name.value, found, space=space.slug, now=now, selection=selection)
+        computed: Results = {}
+        if selection.explain:
+            found, computed = lookup.explained(store, space, found, now=now)
+        text = render.profile(
+            entity, name.value, found, space=space.slug, now=now, selection=selection, computed=computed
+        )
         return fresh(text, header(request, b"if-none-match"), now=now)
 
     def audiences(self, store: Store, request: Request) -> Response:

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Raw
 
 from mien.core.audience import group_of, is_told
-from mien.core.definition import Control, Definition
+from mien.core.computed import Result
+from mien.core.definition import Control, Definition, Kind
 from mien.core.traits import CONSENT
 from mien.dialects.growthloop.names import (
     AUDIENCE_ID,
@@ -28,6 +29,7 @@ from mien.dialects.growthloop.names import (
 )
 from mien.dialects.growthloop.parse import EVERYTHING, Selection
 from mien.dialects.growthloop.views import Entity, Told, audience, trait_in
+from mien.services.lookup import Results
 from mien.store.base import Look
 from mien.store.sheet import AUDIENCE, TraitSheet
 from mien.web.answers import JsonAnswer
@@ -39,6 +41,7 @@ _decode = msgspec.json.Decoder().decode
 
 _CONSENT = CONSENT.encode()
 _IS_AUDIENCE = bytes([AUDIENCE])
+_NOTHING: Results = {}
 Cut = tuple[int, int, bytes]
 """Where in a text of members one begins, where the next one to be kept does, and what stands in their place."""
 
@@ -49,16 +52,26 @@ def answer(value: Any, status: int = 200) -> JsonAnswer:
 
 
 def profile(
-    entity: Entity, entity_id: str, found: Look, *, space: str, now: int, selection: Selection = EVERYTHING
+    entity: Entity,
+    entity_id: str,
+    found: Look,
+    *,
+    space: str,
+    now: int,
+    selection: Selection = EVERYTHING,
+    computed: Results = _NOTHING,
 ) -> bytes:
-    """Return the JSON text of a profile: traits, audiences and what names it, flat (seed)."""
+    """Return the JSON text of a profile: traits, audiences and what names it, flat (seed).
+
+    `computed` says of what is computed of it what an explanation tells.
+    """
     sheet = found.sheet
     edges = _edges(sheet)
     cuts, told = _audiences(entity, found, edges, space, now, selection.audiences) if sheet.kinds else ([], [])
     spliced = None
     if entity.attributes is None and selection is EVERYTHING and _CONSENT not in sheet.text:
         spliced = _spliced(entity, entity_id, sheet.text, edges, cuts, told)
-    return spliced or _assembled(entity, entity_id, sheet, told, selection)
+    return spliced or _assembled(entity, entity_id, sheet, told, selection, computed)
 
 
 def _edges(sheet: TraitSheet) -> Sequence[int]:
@@ -168,7 +181,7 @@ def _nested(text: bytes, edges: Sequence[int]) -> Iterator[Cut]:
 
 
 def _assembled(
-    entity: Entity, entity_id: str, sheet: TraitSheet, told: Sequence[bytes], selection: Selection
+    entity: Entity, entity_id: str, sheet: TraitSheet, told: Sequence[bytes], selection: Selection, computed: Results
 ) -> bytes:
     """Return a profile of whose traits some are served, or some under another name."""
     served = _attributes(entity, sheet, selection.fields)
@@ -183,7 +196,7 @@ def _assembled(
         NAME: entity.name,
     }
     if selection.explain:
-        fields[EXPLANATIONS] = _explanations(entity, sheet, served, _decode(audiences))
+        fields[EXPLANATIONS] = _explanations(entity, sheet, served, _decode(audiences), computed)
     return _encode_sorted(fields)
 
 
@@ -211,24 +224,36 @@ def _in_order(value: Raw) -> Raw:
 
 
 def _explanations(
-    entity: Entity, sheet: TraitSheet, served: Iterable[str], told: Mapping[str, Any]
+    entity: Entity, sheet: TraitSheet, served: Iterable[str], told: Mapping[str, Any], computed: Results
 ) -> dict[str, Any]:
-    """Return why each attribute that was sent has its value, and which rule puts the profile into each audience."""
+    """Return why each attribute that was sent has its value, and why the profile is in each audience."""
     written = sheet.written()
-    known = written if entity.attributes is None else entity.attributes
-    keys = {name: name if name in known else name.removeprefix(entity.prefix) for name in served}
-    why: dict[str, Any] = {
-        name: {
-            "message_id": write.message,
-            "source_id": write.source,
-            "updated_at": write_time(write.timestamp),
-        }
-        for name, key in keys.items()
-        if key in written
-        for _, write in [written[key]]
+    known = written.keys() | computed.keys() if entity.attributes is None else entity.attributes
+    why: dict[str, Any] = {}
+    for name in served:
+        key = name if name in known else name.removeprefix(entity.prefix)
+        if key in computed:
+            definition, result = computed[key]
+            why[name] = {**_cause(definition, result), "updated_at": write_time(result.at)}
+        elif key in written:
+            _, write = written[key]
+            why[name] = {
+                "message_id": write.message,
+                "source_id": write.source,
+                "updated_at": write_time(write.timestamp),
+            }
+    audiences = {
+        str(definition.id): {**_cause(definition, result), "since": write_time(result.at)}
+        for definition, result in computed.values()
+        if definition.kind is Kind.AUDIENCE and str(definition.id) in told
     }
-    rules = {one.key: {"query": one.definition.query} for one in entity.told.values() if one.key in told}
-    return {**why, AUDIENCES: rules}
+    return {**why, AUDIENCES: audiences}
+
+
+def _cause(definition: Definition, result: Result) -> dict[str, str]:
+    """Return the query of a computed value, what made it what it is, and the message if it was one."""
+    cause = {"query": definition.query, "changed_by": str(result.cause.how)}
+    return {**cause, "message_id": result.cause.message} if result.cause.message else cause
 
 
 def audience_list(definitions: Iterable[Definition], now: int) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from mien.dialects.segment.auth import space_of
 from mien.dialects.segment.names import lookups, segment_id
 from mien.dialects.segment.settings import DIALECT, RATE, space_id
 from mien.services import lookup
+from mien.services.lookup import Results
 from mien.store.base import EventQuery, HeldIdentifier, Store
 from mien.store.sheet import read_members
 from mien.web.limits import RateLimits
@@ -46,6 +47,9 @@ class Profiles:
         asked = self._asked(request)
         question = ask.traits(asked.query)
         found = lookup.one(store, asked.space, lookups(asked.collection, asked.identifier), now=asked.now)
+        computed: Results = {}
+        if question.verbose:
+            found, computed = lookup.explained(store, asked.space, found, now=asked.now)
         page = lookup.page_of_traits(
             found.sheet,
             hidden=CONSENT,  # the Profile API never returns it (seed; reference: 5.2)
@@ -57,7 +61,6 @@ class Profiles:
         cursor = self._cursor(request, asked, page.next, question.limit)
         if not question.verbose:
             return render.traits(page.text, cursor)
-        computed = lookup.computed(store, asked.space, found, now=asked.now)
         return render.verbose_traits(read_members(page.text), found.sheet.written(), computed, cursor)
 
     def external_ids(self, store: Store, request: Request) -> Response:

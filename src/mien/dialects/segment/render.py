@@ -8,10 +8,9 @@ import msgspec
 from msgspec import Raw
 from starlette.responses import Response
 
-from mien.core.computed import Result
-from mien.core.definition import Definition
 from mien.core.traits import Write
 from mien.dialects.segment.names import computation_id, segment_id
+from mien.services.lookup import Results
 from mien.store.base import Event, Head, HeldIdentifier
 from mien.web.answers import JsonAnswer
 from mien.web.times import write_time
@@ -73,7 +72,7 @@ def traits(text: bytes, page: Mapping[str, Any]) -> Response:
 def verbose_traits(
     members: Mapping[str, Raw],
     written: Mapping[str, tuple[bytes, Write]],
-    computed: Mapping[str, tuple[Definition, Result]],
+    computed: Results,
     page: Mapping[str, Any],
 ) -> Response:
     """Return traits with the source and the time of each; the source of what is computed is its definition."""
