@@ -44,6 +44,26 @@ def test_after_an_unmerge_both_are_stored_with_what_is_computed_of_them(store: S
     assert sorted([stored(store, U1), stored(store, A1)], key=len) == [{}, {"n": 1, "some": True}]
 
 
+def test_an_unmerge_and_a_removal_go_by_the_definitions_of_now_and_not_of_when_they_were_asked_for(
+    store: SqlStore,
+) -> None:
+    before = defined(store, """{computed_traits: {old: {query: "event('E').count()"}}}""")
+    email = user("email", "a@b.co")
+    take_in(store, message(U1, event="E"), message(A1, email, event="E"), message(U1, A1), tenant=before)
+    more = """{computed_traits: {old: {query: "event('E').count()"}},
+        audiences: {new: {query: "event('E').count() = 1", anonymous: true}}}"""
+    defined(store, more)
+    while advance(store, read_catalog(store).spaces, now=NOW):
+        pass
+    assert stored(store, U1) == {"old": 2}
+    head = store.head(store.owner("acme", U1) or 0)
+    assert head is not None
+    unmerge(store, before, head.members[0], forever=True, now=NOW, ids=ids())
+    assert stored(store, U1) == stored(store, A1) == {"old": 1, "new": True}
+    remove(store, before, store.owner("acme", A1) or 0, email, now=NOW)
+    assert stored(store, A1) == {"old": 1, "new": True}
+
+
 def test_events_at_the_edge_of_a_joined_span_count_in_the_batch_that_brings_them(store: SqlStore) -> None:
     tenant = defined(store, """{computed_traits: {n: {query: "event('E').between(1 day, 3 days).count()"}}}""")
     times = [NOW - k * 7 * MINUTE for k in range(400)]

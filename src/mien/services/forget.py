@@ -11,6 +11,7 @@ from mien.core.message import ACCOUNTS, USERS, Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.services.evaluation import bring, put
+from mien.services.spaces import as_of_now
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -23,20 +24,22 @@ def forget(
     With `suppress` no identifier it held, nor the first name, is taken in again: messages that hold one are dropped
     and counted. Somebody who is not known is suppressed all the same. `deletion` is the id of the proof.
     """
-    known = [space.policy.rules.canonical(name) for name in names]
-    twins = known[0].collection == USERS
+    twins = names[0].collection == USERS
 
     def erase(unit: Unit) -> Deletion:
+        current = as_of_now(store, space)
+        canonical = current.policy.rules.canonical
+        known = [canonical(name) for name in names]
         whole = _find(unit, space, known)
         accounts = store.linked_today(space.slug, whole.ids, ACCOUNTS) if whole else []
         sharing = unit.twins(whole) if whole and twins else set()
         # What a person did in an account's name goes with the person; an account's members stay as they are.
         erased = unit.erase(space.slug, [whole] if whole else [], twins=twins)
-        _let_go_of_values(store, unit, space, sharing, now)
+        _let_go_of_values(store, unit, current, sharing, now)
         held = [Identifier(whole.collection, *pair) for pair in whole.identifiers] if whole else []
         unit.look_again(accounts)
         # Held ones may stand there in a case in which they would not be taken in today.
-        today = [space.policy.rules.canonical(identifier) for identifier in held]
+        today = [canonical(identifier) for identifier in held]
         silenced = dict.fromkeys([*held, *today, *known[:1]]) if suppress else {}
         proof = Deletion(
             id=deletion,

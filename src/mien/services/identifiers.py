@@ -9,6 +9,7 @@ from mien.core.space import Space
 from mien.core.story import REMOVED, Note, note
 from mien.errors import IdentifierNotFound
 from mien.services.evaluation import evaluated
+from mien.services.spaces import as_of_now
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -18,9 +19,10 @@ def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, 
 
     A message that holds the identifier later brings it back.
     """
-    name = space.policy.rules.canonical(identifier)
 
     def free(unit: Unit) -> None:
+        today = as_of_now(store, space)
+        name = today.policy.rules.canonical(identifier)
         state = unit.load(space.slug, [name])
         owner = state.profiles.get(state.owners.get(name, 0))
         if owner is None or owner.id != profile:
@@ -34,7 +36,7 @@ def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, 
             notes=note(owner.notes, [gone]),
             computed=replace(owner.computed, touched=None),
         )
-        unit.write(space.slug, evaluated(store, space, Outcome(profiles=[left]), now=now, how=How.REMOVAL))
+        unit.write(space.slug, evaluated(store, today, Outcome(profiles=[left]), now=now, how=How.REMOVAL))
         unit.free(owner, [name])
 
     transact(store, free)

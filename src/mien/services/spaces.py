@@ -102,6 +102,11 @@ def read_catalog(store: Store) -> Catalog:
     )
 
 
+def as_of_now(store: Store, space: Space) -> Space:
+    """Return a space as it is within a transaction: its rules and definitions change only between transactions."""
+    return read_catalog(store).spaces.get(space.slug, space)
+
+
 class Catalogs:
     """The catalog, read again when it has changed."""
 

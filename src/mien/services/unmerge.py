@@ -12,6 +12,7 @@ from mien.core.space import Space
 from mien.core.story import Unmerge
 from mien.core.unmerge import Family, Split
 from mien.services.evaluation import as_it_was, bring, history, put
+from mien.services.spaces import as_of_now
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -24,11 +25,12 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
     """
 
     def split(unit: Unit) -> Unmerge:
+        today = as_of_now(store, space)
         family = unit.family(space.slug, absorbed)
-        made = core.unmerge(family, space.policy, ids=ids, forever=forever)
+        made = core.unmerge(family, today.policy, ids=ids, forever=forever)
         account = Unmerge(made.merge, now, forever, made.came, tuple(made.unkept))
-        unit.write_split(space.slug, family, _kept(space, made), account)
-        _evaluate(store, unit, space, family, made, now)
+        unit.write_split(space.slug, family, _kept(today, made), account)
+        _evaluate(store, unit, today, family, made, now)
         return account
 
     return transact(store, split)
