@@ -25,13 +25,20 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
 
     def split(unit: Unit) -> Unmerge:
         family = unit.family(space.slug, absorbed)
-        made = core.unmerge(family, space.policy, ids=ids, forever=forever)
+        then = _as_it_was(space)
+        made = core.unmerge(family, then.policy, ids=ids, forever=forever)
         account = Unmerge(made.merge, now, forever, made.came, tuple(made.unkept))
-        unit.write_split(space.slug, family, _kept(space, made), account)
+        unit.write_split(space.slug, family, _kept(then, made), account)
         _evaluate(store, unit, space, family, made, now)
         return account
 
     return transact(store, split)
+
+
+def _as_it_was(space: Space) -> Space:
+    """Return a space as it takes in once more what profiles took in that are kept as they were."""
+    plans = {collection: plan.unsettled() for collection, plan in space.policy.plans.items()}
+    return replace(space, policy=replace(space.policy, plans=plans))
 
 
 def _kept(space: Space, split: Split) -> Split:
