@@ -132,3 +132,20 @@ def test_who_was_absorbed_is_said_to_have_left(store: SqlStore) -> None:
         for change in row.changes:
             seen.setdefault(row.profile, {})[change.key] = change.now
     assert seen[absorbed or 0] == {"n": b"", "some": b""}
+
+
+def test_who_is_absorbed_once_all_definitions_are_gone_is_said_to_have_none_of_their_values(
+    store: SqlStore,
+) -> None:
+    tenant = defined(store, COUNT)
+    for name in (U1, A1):
+        take_in(store, message(name, event="E"), tenant=tenant)
+    absorbed = store.owner("acme", A1)
+    take_in(store, message(U1, A1), tenant=defined(store, "{audiences: {}, computed_traits: {}}"))
+    seen = {
+        change.key: change.now
+        for row in store.changes("acme", beyond=None, limit=99)
+        if row.profile == absorbed
+        for change in row.changes
+    }
+    assert seen == {"n": b"", "some": b""}

@@ -57,7 +57,7 @@ class Brought(NamedTuple):
 
 def evaluated(store: Store, space: Space, outcome: Outcome, *, now: int, how: How = How.MESSAGE) -> Outcome:
     """Return what a batch changes, with everything evaluated that its messages touched."""
-    if not space.policy.plans:
+    if not space.policy.plans and all(profile.computed == NOTHING for profile in outcome.profiles):
         return outcome
     fresh: dict[int, list[Message]] = {}
     for entry in outcome.entries:
