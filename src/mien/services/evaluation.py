@@ -92,6 +92,8 @@ def put(
         users = [b.profile for b in all_brought if b.for_account]
         again = store.linked_today(space.slug, [i for user in users for i in user.ids], ACCOUNTS)
         again += linked
+        today = {one: b.profile.id for b in all_brought if b.profile.merged_into is None for one in b.profile.ids}
+        again = [today.get(account, account) for account in again]
     return replace(
         outcome,
         profiles=[b.profile for b in all_brought],

@@ -32,7 +32,8 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
         _evaluate(store, unit, space, family, made, now)
         return account
 
-    return transact(store, split)
+    # Alone: whoever changes a user meanwhile would tell the account of today, and not the one that is there again.
+    return transact(store, split, alone=True)
 
 
 def _as_it_was(space: Space) -> Space:
