@@ -11,6 +11,7 @@ from mien.core.message import ACCOUNTS, USERS, Identifier, identifier_key
 from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.services.evaluation import bring, put
+from mien.services.spaces import as_of_now
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -32,7 +33,7 @@ def forget(
         sharing = unit.twins(whole) if whole and twins else set()
         # What a person did in an account's name goes with the person; an account's members stay as they are.
         erased = unit.erase(space.slug, [whole] if whole else [], twins=twins)
-        _let_go_of_values(store, unit, space, sharing, now)
+        _let_go_of_values(store, unit, as_of_now(store, space), sharing, now)
         held = [Identifier(whole.collection, *pair) for pair in whole.identifiers] if whole else []
         unit.look_again(accounts)
         # Held ones may stand there in a case in which they would not be taken in today.

@@ -9,6 +9,7 @@ from mien.core.space import Space
 from mien.core.story import REMOVED, Note, note
 from mien.errors import IdentifierNotFound
 from mien.services.evaluation import evaluated
+from mien.services.spaces import as_of_now
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -34,7 +35,8 @@ def remove(store: Store, space: Space, profile: int, identifier: Identifier, *, 
             notes=note(owner.notes, [gone]),
             computed=replace(owner.computed, touched=None),
         )
-        unit.write(space.slug, evaluated(store, space, Outcome(profiles=[left]), now=now, how=How.REMOVAL))
+        outcome = evaluated(store, as_of_now(store, space), Outcome(profiles=[left]), now=now, how=How.REMOVAL)
+        unit.write(space.slug, outcome)
         unit.free(owner, [name])
 
     transact(store, free)

@@ -120,8 +120,6 @@ def _space(record: SpaceRecord) -> Space:
 
 def with_definitions(space: Space, defined: Sequence[Definition], evaluation: Evaluation) -> Space:
     """Return a space as it computes by its definitions."""
-    if not defined:
-        return space
     made = plans(defined, upto=evaluation.target, settled=evaluation.settled, epoch=evaluation.epoch)
     live = [d for d in defined if d.state is State.LIVE and d.kind is Kind.AUDIENCE]
     return msgspec.structs.replace(
@@ -129,6 +127,19 @@ def with_definitions(space: Space, defined: Sequence[Definition], evaluation: Ev
         policy=msgspec.structs.replace(space.policy, plans=made),
         audiences={(d.collection, d.key): d for d in live},
     )
+
+
+def as_of_now(store: Store, space: Space) -> Space:
+    """Return a space as it computes by the definitions that the store has; within a transaction they stay so.
+
+    Whoever read the space before may know only those of before.
+    """
+    evaluation = store.evaluations().get(space.slug, Evaluation())
+    known = {(plan.upto, plan.settled, plan.epoch) for plan in space.policy.plans.values()}
+    if known == {(evaluation.target, evaluation.settled, evaluation.epoch)}:
+        return space
+    defined = [record.definition for record in store.definitions() if record.space == space.slug]
+    return with_definitions(space, defined, evaluation)
 
 
 def apply(

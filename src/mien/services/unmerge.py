@@ -12,6 +12,7 @@ from mien.core.space import Space
 from mien.core.story import Unmerge
 from mien.core.unmerge import Family, Split
 from mien.services.evaluation import as_it_was, bring, history, put
+from mien.services.spaces import as_of_now
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
@@ -24,12 +25,13 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
     """
 
     def split(unit: Unit) -> Unmerge:
+        known = as_of_now(store, space)
         family = unit.family(space.slug, absorbed)
-        then = _as_it_was(space)
+        then = _as_it_was(known)
         made = core.unmerge(family, then.policy, ids=ids, forever=forever)
         account = Unmerge(made.merge, now, forever, made.came, tuple(made.unkept))
         unit.write_split(space.slug, family, _kept(then, made), account)
-        _evaluate(store, unit, space, family, made, now)
+        _evaluate(store, unit, known, family, made, now)
         return account
 
     # Alone: whoever changes a user meanwhile would tell the account of today, and not the one that is there again.
