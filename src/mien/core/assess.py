@@ -183,7 +183,8 @@ class _Assessing:
                 self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause))
             return False
         self._slots.append(compiled.slot)
-        at, cause = self._now, self._cause
+        # Whose clock runs ahead may have been here before us: nobody leaves before they entered.
+        at, cause = self._now if have is None else max(self._now, have.at), self._cause
         if cause.how is How.DEFINITION:
             at, cause = self._as_before(compiled, text) or (at, cause)
         self._put(compiled.slot, Result(text, at, due, cause))

@@ -112,7 +112,7 @@ def as_it_was(space: Space, profile: Profile) -> Profile:
 def _ended(space: Space, profile: Profile, now: int, cause: Cause) -> Brought:
     """Return a profile that was absorbed: it is in no audience any more, and has no values of its own."""
     passages = tuple(
-        (profile.id, Passage(slot, False, now, cause))
+        (profile.id, Passage(slot, False, max(now, result.at), cause))
         for slot, result in profile.computed.results.items()
         if slot > 0 and result.text == TRUE
     )
