@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from mien.core.message import ACCOUNTS, Identifier, Kind, order_of
 from mien.errors import Busy
 from mien.services.identifiers import remove
+from mien.services.spaces import apply
 from mien.services.sweep import sweep
 from mien.services.unmerge import unmerge
 from mien.store.base import Head
@@ -90,6 +91,21 @@ def test_an_account_that_becomes_another_while_a_user_changes_follows_them(
             assert members & {store.owner("acme", old), store.owner("acme", young)} == {store.owner("acme", young)}
             if not tripping.tripped:
                 return
+
+
+def test_a_file_is_applied_though_a_batch_takes_longer_than_a_lock_is_waited_for(postgres: str) -> None:
+    url = new_schema(postgres)
+    with open_store(url, Limits(lock=0.05)) as store, open_store(url) as other, ExitStack() as batch:
+
+        def begin_or_end() -> None:
+            if tripping.tripped == 1:
+                batch.enter_context(other.begin())
+            else:
+                batch.close()
+
+        store.db = tripping = Tripping(store.db, 1, begin_or_end)  # type: ignore[assignment]
+        apply(store, "spaces: {acme: {}}", (), {}, now=NOW)
+        assert tripping.tripped == 2
 
 
 def test_two_that_become_one_on_two_nodes_are_counted_once(url: str) -> None:
