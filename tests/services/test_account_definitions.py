@@ -5,7 +5,7 @@ from mien.services import lookup
 from mien.services.forget import forget
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
-from mien.services.sweep import sweep
+from mien.services.sweep import PAUSE, put_off, sweep
 from mien.store.sql import SqlStore
 from tests.factories import NOW, defined, message, take_in, user
 
@@ -58,6 +58,25 @@ def test_what_the_account_and_its_users_are_together(store: SqlStore) -> None:
     assert "pro" not in true(store)
     take_in(store, message(BOB, traits={"role": "admin"}), joins(BOB), tenant=tenant)
     assert "pro" in true(store)
+
+
+def test_a_user_counts_who_joins_an_account_that_becomes_another_in_the_same_batch(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    old, young = (Identifier(ACCOUNTS, "domain", name) for name in ("old.example", "young.example"))
+    take_in(store, message(old, G1), message(young), message(ANN, event="Order"), tenant=tenant)
+    listed(store)
+    take_in(store, message(ANN, young, kind=Kind.GROUP, subject=ACCOUNTS), message(old, young), tenant=tenant)
+    assert true(store) == listed(store) == {"active"}
+
+
+def test_an_account_that_was_put_off_is_looked_at_later(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    take_in(store, joins(ANN), tenant=tenant)
+    listed(store)
+    take_in(store, message(ANN, event="Order"), tenant=tenant)
+    put_off(store, now=NOW)
+    assert listed(store) == {"idle"}
+    assert listed(store, at=NOW + PAUSE) == {"active"}
 
 
 def test_users_who_were_there_before_the_definition_count(store: SqlStore) -> None:

@@ -50,7 +50,7 @@ identifiers = st.builds(
     st.sampled_from(["email", "email", "anonymous_id"]),
     st.sampled_from(["v1", "v2", "v3"]),
 )
-accounts = st.builds(Identifier, st.just(ACCOUNTS), st.just("group_id"), st.sampled_from(["g1", "g2"]))
+accounts = st.builds(Identifier, st.just(ACCOUNTS), st.just("domain"), st.sampled_from(["g1", "g2", "g3"]))
 spans = st.one_of(st.just(0), pauses, st.integers(0, 12 * 24).map(lambda hours: hours * HOUR))
 
 
@@ -184,10 +184,10 @@ class Machine(RuleBasedStateMachine):
         made = data.draw(messages(self.now, next(self.serial), ("Login", "Login", *EVENTS), *who))
         if data.draw(st.integers(0, 3)):
             return made
-        account = data.draw(accounts)
+        named = data.draw(st.lists(accounts, min_size=1, max_size=2, unique=True))
         if made.event is not None:
-            return msgspec.structs.replace(made, identifiers=(account,))
-        both = (*who, account)
+            return msgspec.structs.replace(made, identifiers=tuple(named))
+        both = (*who, *named)
         return msgspec.structs.replace(made, kind=MessageKind.GROUP, subject=ACCOUNTS, identifiers=both)
 
     def settle(self, batch: list[Message]) -> None:

@@ -185,3 +185,20 @@ def causes(store: SqlStore, *, at: int) -> dict[str, Cause]:
     tenant = read_catalog(store).spaces["acme"]
     found = lookup.one(store, tenant, [U1], now=at)
     return {key: result.cause for key, (_, result) in lookup.explained(store, tenant, found, now=at).computed.items()}
+
+
+def test_who_is_absorbed_once_all_definitions_are_gone_is_said_to_have_none_of_their_values(
+    store: SqlStore,
+) -> None:
+    tenant = defined(store, COUNT)
+    for name in (U1, A1):
+        take_in(store, message(name, event="E"), tenant=tenant)
+    absorbed = store.owner("acme", A1)
+    take_in(store, message(U1, A1), tenant=defined(store, "{audiences: {}, computed_traits: {}}"))
+    seen = {
+        change.key: change.now
+        for row in store.changes("acme", beyond=None, limit=99)
+        if row.profile == absorbed
+        for change in row.changes
+    }
+    assert seen == {"n": b"", "some": b""}

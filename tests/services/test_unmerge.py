@@ -334,3 +334,19 @@ def test_values_of_definitions_that_are_gone_are_noted_as_gone_though_a_merge_is
         ("n", b"", b"1"),
         ("n", b"1", b""),
     ]
+
+
+def test_what_was_before_a_definition_counts_when_one_merge_after_another_is_undone(store: SqlStore) -> None:
+    """How the survivor was before the second merge is kept anew as the first is undone."""
+    tenant = defined(store, "{}")
+    for name in (A, B, C):
+        take_in(store, message(name, event="E"), tenant=tenant)
+    absorbed = [profile_of(store, name).id for name in (B, C)]
+    for one in (B, C):
+        take_in(store, message(A, one), tenant=tenant)
+    tenant = defined(store, """{computed_traits: {n: {query: "event('E').count()"}}}""")
+    while advance(store, {"acme": tenant}, now=NOW):
+        tenant = read_catalog(store).spaces["acme"]
+    for one in absorbed:
+        undo(store, one, tenant=tenant)
+    assert [dict(profile_of(store, name).shown)["n"].text for name in (A, B, C)] == [b"1", b"1", b"1"]

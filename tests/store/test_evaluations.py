@@ -128,7 +128,7 @@ def test_whoever_is_due_is_listed_oldest_first(store: SqlStore) -> None:
     assert store.due(now=NOW + DAY + 1, limit=9) == [(NOW + DAY, ids[0]), (NOW + DAY + 1, ids[1])]
     assert store.due(now=NOW + DAY + 1, limit=1) == [(NOW + DAY, ids[0])]
     with store.begin() as unit:
-        unit.look_again([ids[1], ids[1], 5])
+        unit.look_again([ids[1], ids[1]])
     assert store.due(now=NOW, limit=9) == [(0, ids[1])]
 
 
@@ -140,6 +140,19 @@ def test_whoever_writes_a_profile_that_is_to_be_looked_at_finds_out(store: SqlSt
         unit.look_again([profile.id])
     with pytest.raises(Contended), store.begin() as unit:
         unit.write("acme", Outcome(profiles=[profile]))
+
+
+def test_who_was_absorbed_cannot_be_looked_at_again(store: SqlStore) -> None:
+    """Whoever means them has to find out who they are today."""
+    take_in(store, message(U1))
+    a1 = user("anonymous_id", "a1")
+    take_in(store, message(a1))
+    absorbed = owner(store, a1)
+    take_in(store, message(U1, a1))
+    for gone in (absorbed, 5):
+        with pytest.raises(Contended), store.begin() as unit:
+            unit.look_again([owner(store, U1), gone])
+    assert store.due(now=NOW, limit=9) == []
 
 
 def test_the_events_of_some_names_between_two_times(store: SqlStore) -> None:

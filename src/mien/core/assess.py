@@ -199,7 +199,8 @@ class _Assessing:
             elif have is None and due != NEVER:
                 self._put(compiled.slot, Result(ABSENT, self._now, due, self._cause_of(place)))
             return None
-        at, cause = self._now, self._cause_of(place)
+        # Whose clock runs ahead may have been here before us: nobody leaves before they entered.
+        at, cause = self._now if have is None else max(self._now, have.at), self._cause_of(place)
         self._slots[compiled.slot] = cause
         if cause.how is How.DEFINITION:
             at, cause = self._as_before(compiled, text) or (at, cause)

@@ -1,9 +1,10 @@
 """Plan: all definitions of a collection, prepared: in which order they are evaluated, and what touches them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from mien.core import parser
 from mien.core.condition import NOBODY, parts_of, weigh
@@ -84,6 +85,12 @@ class Plan:
                 slot = self.slot_of(key, c)
                 if slot is not None:
                     self.by_slot.setdefault(slot, set()).add(place)
+
+    def unsettled(self) -> Self:
+        """Return the plan for profiles as they were: what they were evaluated for they say themselves."""
+        plan = copy(self)
+        plan.settled = 0
+        return plan
 
     def is_newer(self, slot: int) -> bool:
         """Say whether a slot belongs to a definition that is newer than the plan."""

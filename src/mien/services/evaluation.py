@@ -57,7 +57,7 @@ class Brought(NamedTuple):
 
 def evaluated(store: Store, space: Space, outcome: Outcome, *, now: int, how: How = How.MESSAGE) -> Outcome:
     """Return what a batch changes, with everything evaluated that its messages touched."""
-    if not space.policy.plans:
+    if not space.policy.plans and all(profile.computed == NOTHING for profile in outcome.profiles):
         return outcome
     fresh: dict[int, list[Message]] = {}
     for entry in outcome.entries:
@@ -92,6 +92,8 @@ def put(
         users = [b.profile for b in all_brought if b.for_account]
         again = store.linked_today(space.slug, [i for user in users for i in user.ids], ACCOUNTS)
         again += linked
+        today = {one: b.profile.id for b in all_brought if b.profile.merged_into is None for one in b.profile.ids}
+        again = [today.get(account, account) for account in again]
     return replace(
         outcome,
         profiles=[b.profile for b in all_brought],
@@ -110,7 +112,7 @@ def as_it_was(space: Space, profile: Profile) -> Profile:
 def _ended(space: Space, profile: Profile, now: int, cause: Cause) -> Brought:
     """Return a profile that was absorbed: it is in no audience any more, and has no values of its own."""
     passages = tuple(
-        (profile.id, Passage(slot, False, now, cause))
+        (profile.id, Passage(slot, False, max(now, result.at), cause))
         for slot, result in profile.computed.results.items()
         if slot > 0 and result.text == TRUE
     )

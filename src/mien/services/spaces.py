@@ -15,8 +15,9 @@ from mien.services import definitions
 from mien.services.fault import Fault, Path, at, convert, dotted
 from mien.services.secrets import digest, digest_given, new_secret, shown
 from mien.services.space_file import space_of
+from mien.services.transact import transact
 from mien.services.yaml_lines import Document, read_yaml
-from mien.store.base import SpaceRecord, Store
+from mien.store.base import SpaceRecord, Store, Unit
 from mien.store.computed import DefinitionRecord, Evaluation
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -127,8 +128,6 @@ def _space(record: SpaceRecord) -> Space:
 
 def with_definitions(space: Space, defined: Sequence[Definition], evaluation: Evaluation) -> Space:
     """Return a space as it computes by its definitions."""
-    if not defined:
-        return space
     made = plans(defined, upto=evaluation.target, settled=evaluation.settled, epoch=evaluation.epoch)
     live = [d for d in defined if d.state is State.LIVE and d.kind is Kind.AUDIENCE]
     return msgspec.structs.replace(
@@ -145,12 +144,12 @@ def apply(
 
     The settings of a space become those of the file. Sources and credentials in the file are made or changed;
     others are left alone, for they may have been made by hand. Everything is checked before anything is changed:
-    SettingsRefused names the line, the path and the reason.
+    SettingsRefused names the line, the path and the reason. Raise Busy when others write without an end.
     """
     document = read_yaml(text)
     given_spaces = _spaces(document)
-    # Alone: whoever takes messages in meanwhile must do so by the definitions of before, and have done so.
-    with store.begin(alone=True) as unit:
+
+    def change(unit: Unit) -> list[Change]:
         plan = _Plan(store, sections, environment, now)
         with document.naming_lines("spaces"):
             for slug, given in given_spaces.items():
@@ -166,7 +165,10 @@ def apply(
             unit.save_definition(definition)
         for slug, evaluation in plan.evaluations.items():
             unit.save_evaluation(slug, evaluation, revised=True)
-    return plan.changes
+        return plan.changes
+
+    # Alone: whoever takes messages in meanwhile must do so by the definitions of before, and have done so.
+    return transact(store, change, alone=True)
 
 
 def _spaces(document: Document) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mien.core.computed import AT_ONCE, Cause, How
+from mien.core.computed import AT_ONCE, Cause, Computed, How, until_of
 from mien.core.fold import Outcome
 from mien.core.profile import Profile
 from mien.core.space import Space
@@ -54,11 +54,16 @@ def sweep(
                 for profile in profiles:
                     unit.put_off(profile.id, until=now + PAUSE)
                 continue
-            brought = [bring(store, space, p, now=now, cause=_TIME, whole=p.computed.stale) for p in profiles]
+            brought = [bring(store, space, p, now=now, cause=_TIME, whole=_is_whole(p.computed)) for p in profiles]
             unit.write(slug, put(store, space, Outcome(), brought))
         return sum(map(len, by_space.values()))
 
     return Swept(transact(store, evaluate), lag)
+
+
+def _is_whole(computed: Computed) -> bool:
+    """Say whether a profile is to be looked at whole: one that was still is once it was put off."""
+    return computed.stale or computed.until != until_of(computed.results)
 
 
 def put_off(store: Store, *, now: int) -> None:

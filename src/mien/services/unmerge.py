@@ -1,6 +1,6 @@
 """Undo a merge of two profiles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -27,20 +27,35 @@ def unmerge(store: Store, space: Space, absorbed: int, *, forever: bool, now: in
     def split(unit: Unit) -> Unmerge:
         today = as_of_now(store, space)
         family = unit.family(space.slug, absorbed)
-        made = core.unmerge(family, today.policy, ids=ids, forever=forever)
+        then = _as_it_was(today)
+        made = core.unmerge(family, then.policy, ids=ids, forever=forever)
         account = Unmerge(made.merge, now, forever, made.came, tuple(made.unkept))
-        unit.write_split(space.slug, family, _kept(today, made), account)
+        noted = {one.id: one.computed.noted_at for one in store.profiles(family.today.ids).values()}
+        unit.write_split(space.slug, family, _kept(then, made, noted), account)
         _evaluate(store, unit, today, family, made, now)
         return account
 
-    return transact(store, split)
+    # Alone: whoever changes a user meanwhile would tell the account of today, and not the one that is there again.
+    return transact(store, split, alone=True)
 
 
-def _kept(space: Space, split: Split) -> Split:
+def _as_it_was(space: Space) -> Space:
+    """Return a space as it takes in once more what profiles took in that are kept as they were."""
+    plans = {collection: plan.unsettled() for collection, plan in space.policy.plans.items()}
+    return replace(space, policy=replace(space.policy, plans=plans))
+
+
+def _kept(space: Space, split: Split, noted: Mapping[int, int]) -> Split:
+    """Return what is to be written; `noted` says when a change was last noted of each, since it was as it is here."""
     outcome = split.outcome
-    profiles = [as_it_was(space, profile) for profile in outcome.profiles]
+    profiles = [as_it_was(space, _as_noted(profile, noted.get(profile.id, 0))) for profile in outcome.profiles]
     absorptions = [a._replace(before=as_it_was(space, a.before)) for a in outcome.absorptions]
     return replace(split, outcome=replace(outcome, profiles=profiles, absorptions=absorptions))
+
+
+def _as_noted(profile: Profile, at: int) -> Profile:
+    computed = profile.computed
+    return replace(profile, computed=replace(computed, noted_at=max(at, computed.noted_at)))
 
 
 def _evaluate(store: Store, unit: Unit, space: Space, family: Family, split: Split, now: int) -> None:

@@ -202,7 +202,10 @@ class Unit(Protocol):
         """Delete up to `limit` discards last reported before a time; return how many."""
 
     def look_again(self, profiles: Iterable[int]) -> None:
-        """Let profiles be due at once; whoever is about to write one finds out that it changed."""
+        """Let profiles be due at once; whoever is about to write one finds out that it changed.
+
+        Raise Contended when one of them was absorbed or is gone.
+        """
 
     def put_off(self, profile: int, *, until: int) -> None:
         """Let a profile be due no earlier than a time, whatever is computed of it."""

@@ -7,6 +7,7 @@ from mien.core.computed import AT_ONCE, Noted, Passage
 from mien.core.identity import OWN_ID
 from mien.core.message import USERS, Identifier, Message, identifier_key
 from mien.core.profile import Profile
+from mien.errors import Contended
 from mien.store.base import Head
 from mien.store.computed import Backlog, ChangesRow, DefinitionRecord, Evaluation, Member, Size, Stay
 from mien.store.sql import documents
@@ -190,11 +191,14 @@ class EvaluationWrites:
         self.db.load("changes", ("space", "at", "profile_id", "body"), rows)
 
     def look_again(self, profiles: Iterable[int]) -> None:
-        """Let profiles be due at once; whoever is about to write one finds out."""
-        self.db.change(
+        """See Unit."""
+        wanted = sorted(set(profiles))
+        found = self.db.change(
             "UPDATE profiles SET due_at = 0, version = version + 1 WHERE profile_id = ? AND merged_into IS NULL",
-            [(profile,) for profile in sorted(set(profiles))],
+            [(profile,) for profile in wanted],
         )
+        if found != len(wanted):
+            raise Contended
 
     def put_off(self, profile: int, *, until: int) -> None:
         """See Unit."""
