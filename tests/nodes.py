@@ -13,6 +13,7 @@ from mien.core.space import Space
 from mien.errors import Busy, CannotUnmerge, CatalogChanged, NotMerged, SettingsRefused
 from mien.services.forget import forget
 from mien.services.ingest import settle
+from mien.services.pace import Pace
 from mien.services.preparation import advance
 from mien.services.spaces import Catalogs, apply, read_catalog
 from mien.services.sweep import sweep
@@ -98,8 +99,8 @@ class Nodes:
                 catalog, more = catalogs.current(store), False
                 with suppress(Busy):
                     now, revision = self._now + skew, catalog.revision
-                    more = advance(store, catalog.spaces, now=now, limit=2, revision=revision)
-                    more |= sweep(store, catalog.spaces, now=now, limit=3, revision=revision).profiles > 0
+                    more = advance(store, catalog.spaces, now=now, pace=Pace(2), revision=revision)
+                    more |= sweep(store, catalog.spaces, now=now, pace=Pace(3), revision=revision).profiles > 0
                 if not more:
                     self._done.wait(PAUSE)
 

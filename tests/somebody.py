@@ -44,7 +44,7 @@ class Somebody:
         self.known = known
         self.collection = collection
         self.users = users
-        self.computed = born(plan)
+        self.computed = born(plan, "")
         self.messages: list[Message] = []
         self.traits: Traits = {}
 

@@ -10,7 +10,7 @@ from mien import clock, logs
 from mien.errors import Busy, Contended, MienError, Unavailable
 from mien.logs import Trouble
 from mien.services import preparation
-from mien.services.pace import MOMENT, Pace
+from mien.services.pace import FIRST, MOMENT, Pace
 from mien.services.preparation import advance
 from mien.services.retention import purge
 from mien.services.spaces import Catalogs
@@ -31,7 +31,7 @@ class Worker:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._catalogs = Catalogs()
-        self._preparing, self._sweeping = Pace(preparation.STEP), Pace(STEP)
+        self._preparing, self._sweeping = Pace(FIRST, preparation.STEP), Pace(FIRST, STEP)
         # Each kind of work fails by itself: one that cannot be done must not keep the others from it.
         self._jobs = [
             _Job("checkpoints", TEND_SECONDS, self._tend),
@@ -56,29 +56,33 @@ class Worker:
         return False
 
     def _sweep(self) -> bool:
-        return _for_a_moment(lambda: self._sweeping.step(lambda many: self._sweep_some(many) == many))
+        def step() -> bool:
+            many = self._sweeping.many
+            return self._sweep_some(self._sweeping) == many
 
-    def _sweep_some(self, limit: int) -> int:
-        catalog = self._catalogs.current(self._store)
+        return _for_a_moment(step)
+
+    def _sweep_some(self, pace: Pace) -> int:
+        catalog, many = self._catalogs.current(self._store), pace.many
         try:
-            return sweep(
-                self._store, catalog.spaces, now=clock.now(), limit=limit, revision=catalog.revision
-            ).profiles
+            return sweep(self._store, catalog.spaces, now=clock.now(), pace=pace, revision=catalog.revision).profiles
         except MienError:
             raise
         except Exception as error:  # noqa: BLE001 (one who cannot be evaluated must not keep all others waiting)
-            if limit > 1:
-                return sum(self._sweep_some(1) for _ in range(limit))
+            if many > 1:
+                return sum(self._sweep_some(Pace(1)) for _ in range(many))
             log.error("a profile cannot be evaluated; it is put off", error=logs.trace(error))
             put_off(self._store, now=clock.now())
             return 0
 
     def _prepare(self) -> bool:
-        def step(many: int) -> bool:
+        def step() -> bool:
             catalog = self._catalogs.current(self._store)
-            return advance(self._store, catalog.spaces, now=clock.now(), limit=many, revision=catalog.revision)
+            return advance(
+                self._store, catalog.spaces, now=clock.now(), pace=self._preparing, revision=catalog.revision
+            )
 
-        return _for_a_moment(lambda: self._preparing.step(step))
+        return _for_a_moment(step)
 
     def _purge(self) -> bool:
         spaces = list(self._catalogs.current(self._store).spaces.values())

@@ -12,11 +12,12 @@ from mien.core.computed import FALSE, NOTHING, catch_up, combine, packed, shown
 from mien.core.computed import note as noted
 from mien.core.condition import parts_of
 from mien.core.definition import Definition, Kind
-from mien.core.message import ACCOUNTS, USERS, Message
+from mien.core.message import ACCOUNTS, USERS, Message, order_of
 from mien.core.parser import show
 from mien.core.plan import Plan, cycle_in, parse
 from mien.core.query import AfterParent, Comparison, Reduction, Session, Sliding
 from mien.core.traits import combine as combine_traits
+from tests import factories
 from tests.factories import NOW
 from tests.histories import DAY, histories
 from tests.queries import conditions, scalars
@@ -194,7 +195,7 @@ def together(one: Somebody, other: Somebody, now: int) -> Somebody:
     both = Somebody(one.plan)
     both.messages = [*one.messages, *other.messages]
     both.traits = combine_traits(one.traits, other.traits)
-    both.computed = combine(one.computed, other.computed, one.plan, now=now)
+    both.computed = combine(one.computed, other.computed, one.plan, factories.message(order=order_of(now)))
     both.computed = packed(both.at(now), one.plan)
     return both
 

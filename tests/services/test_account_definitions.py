@@ -79,6 +79,16 @@ def test_an_account_that_was_put_off_is_looked_at_later(store: SqlStore) -> None
     assert listed(store, at=NOW + PAUSE) == {"active"}
 
 
+def test_an_account_that_was_put_off_and_hears_of_something_else_is_looked_at_all_the_same(store: SqlStore) -> None:
+    tenant = defined(store, ACTIVE)
+    take_in(store, joins(ANN), tenant=tenant)
+    listed(store)
+    take_in(store, message(ANN, event="Order"), message(ANN, traits={"role": "admin"}), tenant=tenant)
+    put_off(store, now=NOW)
+    take_in(store, joins(ANN, traits={"plan": "pro"}), tenant=tenant)
+    assert listed(store, at=NOW + PAUSE) == true(store, at=NOW + PAUSE) == {"active", "pro"}
+
+
 def test_users_who_were_there_before_the_definition_count(store: SqlStore) -> None:
     tenant = defined(store, "{}")
     take_in(store, joins(ANN), message(ANN, event="Order"), tenant=tenant)

@@ -30,6 +30,7 @@ from mien.services import lookup
 from mien.services.forget import forget
 from mien.services.identifiers import remove
 from mien.services.ingest import settle
+from mien.services.pace import Pace
 from mien.services.preparation import advance
 from mien.services.spaces import apply, read_catalog
 from mien.services.sweep import sweep
@@ -158,7 +159,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3))
     def prepare(self, limit: int) -> None:
-        advance(self.store, read_catalog(self.store).spaces, now=self.now, limit=limit)
+        advance(self.store, read_catalog(self.store).spaces, now=self.now, pace=Pace(limit))
 
     @rule()
     def prepare_all(self) -> None:
@@ -224,7 +225,7 @@ class Machine(RuleBasedStateMachine):
     def sweep(self) -> None:
         """After a sweep lists of members are right, and whoever followed the changes knows what readers see."""
         for _ in range(1000):
-            if not sweep(self.store, read_catalog(self.store).spaces, now=self.now, limit=2).profiles:
+            if not sweep(self.store, read_catalog(self.store).spaces, now=self.now, pace=Pace(2)).profiles:
                 break
         assert self.store.due(now=self.now, limit=10) == []
         self.lists_are_right()

@@ -9,6 +9,7 @@ from mien.core.presets import preset
 from mien.services import lookup
 from mien.services.identifiers import remove
 from mien.services.ingest import settle
+from mien.services.pace import Pace
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
 from mien.services.sweep import sweep
@@ -118,7 +119,7 @@ def test_nothing_is_live_before_everybody_who_waits_was_looked_at(store: SqlStor
     take_in(store, *(message(user("user_id", f"x{n}"), event="E") for n in range(600)))
     take_in(store, message(U1, event="E"), message(A1, event="E"))
     tenant = defined(store, COUNT)
-    while advance(store, {"acme": tenant}, now=NOW, limit=601) and store.evaluations()["acme"].done < 601:
+    while advance(store, {"acme": tenant}, now=NOW, pace=Pace(601)) and store.evaluations()["acme"].done < 601:
         pass
     take_in(store, message(U1, A1), tenant=tenant)
     with store.begin() as unit:
@@ -178,6 +179,52 @@ def test_each_value_knows_the_message_that_touched_it_last(store: SqlStore) -> N
     assert "soon" not in causes(store, at=later)
     [row] = [row for row in store.changes("acme", beyond=None, limit=9) if row.at >= later]
     assert {change.key: change.cause.how for change in row.changes} == {"b": How.MESSAGE, "soon": How.TIME}
+
+
+def test_what_makes_somebody_known_brings_them_in_though_they_did_the_rest_before(store: SqlStore) -> None:
+    tenant = defined(
+        store,
+        """{audiences: {x: {query: "event('A').count() >= 1"}, none: {query: "event('B').count() = 0"}},
+            computed_traits: {n: {query: "event('A').count()"}}}""",
+    )
+    take_in(store, message(A1, event="A", id="a"), message(A1, U1, id="known"), tenant=tenant)
+    assert causes(store, at=NOW) == {
+        "x": Cause(How.MESSAGE, "known"),
+        "none": Cause(How.MESSAGE, "known"),
+        "n": Cause(How.MESSAGE, "a"),
+    }
+
+
+def test_the_cause_is_the_later_of_a_message_and_of_a_value_referred_to(store: SqlStore) -> None:
+    tenant = defined(
+        store,
+        """{computed_traits: {t: {query: "event('B').count()"}},
+            audiences: {x: {query: "event('A').count() >= 1 AND trait('t') >= 1"}}}""",
+    )
+    take_in(store, message(event="A", id="a"), message(event="B", id="b"), tenant=tenant)
+    assert causes(store, at=NOW) == {"t": Cause(How.MESSAGE, "b"), "x": Cause(How.MESSAGE, "b")}
+    take_in(store, message(event="B", id="b2"), message(event="A", id="a2"), tenant=tenant)
+    assert causes(store, at=NOW) == {"t": Cause(How.MESSAGE, "b2"), "x": Cause(How.MESSAGE, "b")}
+
+
+def test_what_comes_after_a_merge_in_its_batch_is_not_put_down_to_it(store: SqlStore) -> None:
+    tenant = defined(
+        store, """{computed_traits: {a: {query: "event('A').count()"}, b: {query: "event('B').count()"}}}"""
+    )
+    take_in(store, message(U1, event="A"), tenant=tenant)
+    take_in(store, message(A1, event="A"), tenant=tenant)
+    take_in(store, message(U1, A1, id="merge"), message(U1, event="B", id="b"), tenant=tenant)
+    assert causes(store, at=NOW) == {"a": Cause(How.MERGE, "merge"), "b": Cause(How.MESSAGE, "b")}
+
+
+def test_a_source_s_own_trait_is_not_explained_by_a_definition_of_its_key_that_has_no_value(store: SqlStore) -> None:
+    tenant = defined(
+        store, """{audiences: {vip: {query: "event('A').within(1 day).count() = 0 AND event('A').count() >= 1"}}}"""
+    )
+    take_in(store, message(event="A"), message(traits={"vip": "own"}), tenant=tenant)
+    assert read(store, U1) == {"vip": "own"}
+    assert causes(store, at=NOW) == {}
+    assert causes(store, at=NOW + 2 * DAY).keys() == {"vip"}
 
 
 def causes(store: SqlStore, *, at: int) -> dict[str, Cause]:

@@ -3,30 +3,25 @@
 import pytest
 
 from mien.services import pace
-from mien.services.pace import MOMENT, Pace
+from mien.services.pace import FIRST, MOMENT, Pace
 
 
-def test_steps_grow_while_they_are_short_and_shrink_when_they_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_grow_while_they_are_short_and_full_and_shrink_when_they_are_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = [0.0]
     monkeypatch.setattr(pace, "monotonic", lambda: clock[0])
-    taken: list[int] = []
+    paced = Pace(FIRST, 200)
 
-    def work(each: float) -> bool:
-        def step(many: int) -> bool:
-            taken.append(many)
-            clock[0] += many * each
-            return True
+    def sizes(steps: int, *, each: float, there: int = 10**6) -> list[int]:
+        taken = []
+        for _ in range(steps):
+            taken.append(paced.many)
+            with paced.taking(min(paced.many, there)):
+                clock[0] += min(paced.many, there) * each
+        return taken
 
-        return paced.step(step)
-
-    paced = Pace(200)
-    assert all(work(0) for _ in range(6))
-    assert taken == [16, 32, 64, 128, 200, 200]
-    taken.clear()
-    for _ in range(9):
-        work(MOMENT)  # each of them has a long history
-    assert taken == [200, 100, 50, 25, 12, 6, 3, 1, 1]
-    taken.clear()
-    for _ in range(20):
-        work(MOMENT / 40)
-    assert all(MOMENT / 4 <= many * MOMENT / 40 <= MOMENT for many in taken[5:])
+    assert sizes(9, each=0, there=3) == [16] * 9  # nothing to do is no reason to take more
+    assert sizes(6, each=0) == [16, 32, 64, 128, 200, 200]
+    assert sizes(9, each=MOMENT) == [200, 100, 50, 25, 12, 6, 3, 1, 1]  # each of them has a long history
+    assert all(MOMENT / 4 <= many * MOMENT / 40 <= MOMENT for many in sizes(20, each=MOMENT / 40)[5:])

@@ -6,6 +6,7 @@ from mien.core.definition import State
 from mien.core.message import Identifier
 from mien.core.space import Space
 from mien.services import lookup
+from mien.services.pace import Pace
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
 from mien.services.sweep import sweep
@@ -25,7 +26,7 @@ def seen(store: SqlStore, name: Identifier, space: Space | None = None) -> dict[
 
 
 def step(store: SqlStore, limit: int = 2) -> bool:
-    return advance(store, read_catalog(store).spaces, now=NOW, limit=limit)
+    return advance(store, read_catalog(store).spaces, now=NOW, pace=Pace(limit))
 
 
 def finish(store: SqlStore) -> None:

@@ -277,3 +277,14 @@ def test_what_is_not_there_is_said(store: SqlStore) -> None:
         credentials.revoke_source(store, "acme", "x", now=1)
     with pytest.raises(NotFound, match="no segment credential `x`"):
         credentials.revoke_credential(store, "acme", "segment", "x", now=1)
+
+
+def test_credentials_of_a_dialect_or_a_space_that_is_no_more_are_listed_all_the_same(store: SqlStore) -> None:
+    with store.begin() as unit:
+        for space, dialect in (("gone", "segment"), ("gone", "spoken no more")):
+            unit.save_credential(spaces.new_credential(space, dialect, "crm", b"digest", now=1))
+    listed = credentials.listed(store, None, SECTIONS)
+    assert [(one.space, one.dialect, about) for one, about in listed] == [
+        ("gone", "segment", {}),
+        ("gone", "spoken no more", {}),
+    ]

@@ -1,6 +1,7 @@
 """Lists are right for profiles that nobody reads."""
 
 from mien.core.computed import How
+from mien.services.pace import Pace
 from mien.services.spaces import read_catalog
 from mien.services.sweep import Swept, sweep
 from mien.store.sql import SqlStore
@@ -29,7 +30,7 @@ def members(store: SqlStore, number: int) -> int:
 def test_those_whose_time_has_come_are_brought_up_to_date_the_oldest_first(store: SqlStore) -> None:
     people(store)
     assert swept(store, NOW + DAY - 1) == Swept(0, 0)
-    assert swept(store, NOW + DAY + 1, limit=1) == Swept(1, 1)
+    assert swept(store, NOW + DAY + 1, pace=Pace(1)) == Swept(1, 1)
     assert (members(store, 1), members(store, 2)) == (2, 1)
     assert swept(store, NOW + DAY + 9) == Swept(2, 8)
     assert swept(store, NOW + DAY + 9) == Swept(0, 0)

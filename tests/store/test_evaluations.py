@@ -8,7 +8,7 @@ from mien.core.fold import Outcome
 from mien.core.message import ACCOUNTS, USERS, Identifier
 from mien.core.message import Kind as MessageKind
 from mien.errors import Contended
-from mien.store.computed import DefinitionRecord, Evaluation
+from mien.store.computed import DefinitionRecord, Evaluation, Member
 from mien.store.sql import SqlStore
 from tests.factories import NOW, defined, message, sheet_of, take_in, user
 
@@ -234,3 +234,11 @@ def test_a_look_finds_what_is_computed_beside_what_was_set(store: SqlStore) -> N
     assert (profile.traits["plan"].value, profile.shown["plan"].text) == (b'"team"', b'"pro"')
     again = store.sheet(profile)
     assert again == sheet_of(store, U1)
+
+
+def test_whoever_leaves_and_enters_again_at_once_is_in_by_the_later_cause(store: SqlStore) -> None:
+    """As by the clock of a node that is behind."""
+    again = Passage(1, True, NOW, Cause(How.MESSAGE, "m2"))
+    for passage in (entered(1, NOW), left(1, NOW), again):
+        write(store, passages=[(7, passage)])
+    assert store.members("acme", 1, beyond=0, limit=9) == [Member(7, NOW, Cause(How.MESSAGE, "m2"))]

@@ -8,7 +8,7 @@ from mien import clock
 from mien.cli.common import StoreOption, console, opened, space_named
 from mien.cli.definitions import progress
 from mien.services import preparation
-from mien.services.pace import Pace
+from mien.services.pace import FIRST, Pace
 from mien.services.preparation import advance
 from mien.services.spaces import read_catalog
 from mien.services.sweep import STEP, sweep
@@ -23,7 +23,7 @@ def evaluate(space: Annotated[str, typer.Argument(help="The name of the space.")
     """
     with opened(store) as found, progress("profiles") as advanced:
         space_named(found, space)
-        preparing, sweeping = Pace(preparation.STEP), Pace(STEP)
+        preparing, sweeping = Pace(FIRST, preparation.STEP), Pace(FIRST, STEP)
         while _step(found, space, preparing, sweeping):
             evaluation = found.evaluations().get(space, Evaluation())
             advanced(min(evaluation.done, evaluation.total), evaluation.total)
@@ -35,5 +35,5 @@ def _step(store: Store, space: str, preparing: Pace, sweeping: Pace) -> bool:
     catalog, now = read_catalog(store), clock.now()
     revision, mine = catalog.revision, {space: catalog.spaces[space]}
     # What is new becomes live only when nobody has yet to be looked at whole.
-    swept = sweeping.step(lambda n: sweep(store, catalog.spaces, now=now, limit=n, revision=revision).profiles > 0)
-    return preparing.step(lambda n: advance(store, mine, now=now, limit=n, revision=revision)) or swept
+    swept = sweep(store, catalog.spaces, now=now, pace=sweeping, revision=revision).profiles
+    return advance(store, mine, now=now, pace=preparing, revision=revision) or swept > 0

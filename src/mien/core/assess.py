@@ -67,6 +67,7 @@ class Subject(NamedTuple):
 
 
 _TIME = Cause(How.TIME)
+_OF_MESSAGES = frozenset({How.MESSAGE, How.MERGE})
 
 
 class Bar(StrEnum):
@@ -133,8 +134,10 @@ class _Assessing:
         self._changed = len(self._results) < len(subject.computed.results)
         self._slots: dict[int, Cause] = {}
         self._passed_on: dict[int, Cause] = {}
-        touching = set(subject.computed.touched.values()) if subject.computed.touched else ()
-        self._causes = {message: Cause(How.MESSAGE, message) if message else cause for message in touching}
+        touching = subject.computed.touched.values() if subject.computed.touched else ()
+        self._order = {message: n for n, message in enumerate(touching)}
+        own = {"", cause.message}
+        self._causes = {message: cause if message in own else Cause(How.MESSAGE, message) for message in self._order}
 
     def run(self) -> Assessment:
         plan, upto = self._plan, max(self._computed.upto, self._plan.settled)
@@ -151,7 +154,7 @@ class _Assessing:
             cause = self._evaluate(compiled, place)
             if cause is not None:
                 for looking in plan.by_slot.get(compiled.slot, ()):
-                    self._passed_on[looking] = cause
+                    self._passed_on[looking] = self._later(cause, self._passed_on.get(looking, _TIME))
                     if looking not in pending:
                         pending.add(looking)
                         heapq.heappush(heap, looking)
@@ -178,12 +181,19 @@ class _Assessing:
         return due | self._computed.touched.keys()
 
     def _cause_of(self, place: int) -> Cause:
-        """Return what makes a value another one now, if it is: where messages do, the last that touched it."""
+        """Return what makes a value another one now, if it is.
+
+        Where messages do, it is the last that touched it, or a value it refers to.
+        """
         touched = self._computed.touched
-        if touched is None or self._cause.how is not How.MESSAGE:
+        if touched is None or self._cause.how not in _OF_MESSAGES:
             return self._cause
-        message = touched.get(place)
-        return self._passed_on.get(place, _TIME) if message is None else self._causes[message]
+        passed_on = self._passed_on.get(place, _TIME)
+        return self._later(self._causes[touched[place]], passed_on) if place in touched else passed_on
+
+    def _later(self, one: Cause, other: Cause) -> Cause:
+        """Return the later of two causes; one that is no message is the earlier."""
+        return other if self._order.get(other.message, -1) > self._order.get(one.message, -1) else one
 
     def _evaluate(self, compiled: Compiled, place: int) -> Cause | None:
         """Evaluate one definition; return what made its value another one, None when it is the same."""

@@ -76,8 +76,8 @@ class Computed(Struct, frozen=True):
     `upto` is the highest number of a definition that its whole history was evaluated for, `epoch` that of the plan
     its values were last shown by. `noted_at` is when a change was last noted. `states` are memories as they are
     stored, `fresh` those that changed. `touched` are the places in the plan that have to be evaluated, each with the
-    message that touched it last, or "" if none did; None for all. `until` is when something may change by itself.
-    `stale` is a profile that has to be looked at whole: at its history, or at its users.
+    message that touched it last, or "" if none did, and in that order; None for all. `until` is when something may
+    change by itself. `stale` is a profile that has to be looked at whole: at its history, or at its users.
     """
 
     upto: int = 0
@@ -159,9 +159,9 @@ def is_known(types: Iterable[str]) -> bool:
     return any(kind not in ANONYMOUS for kind in types)
 
 
-def born(plan: Plan) -> Computed:
-    """Return what is computed of a new profile: nothing yet."""
-    return Computed(upto=plan.upto, epoch=plan.epoch, touched=dict.fromkeys(plan.births, ""))
+def born(plan: Plan, message: str) -> Computed:
+    """Return what is computed of a profile that a message makes: nothing yet."""
+    return Computed(upto=plan.upto, epoch=plan.epoch, touched=dict.fromkeys(plan.births, message))
 
 
 def note(computed: Computed, plan: Plan, message: Message, keys: Collection[str] = ()) -> Computed:
@@ -185,16 +185,19 @@ def note(computed: Computed, plan: Plan, message: Message, keys: Collection[str]
         if after is not state:
             fresh[memory.key] = after
             places |= looking
-    touched = None if computed.touched is None else {**computed.touched, **dict.fromkeys(places, message.id)}
-    return replace(computed, fresh=fresh, touched=touched, stale=stale)
+    return replace(computed, fresh=fresh, touched=_touched(computed, places, message), stale=stale)
 
 
-def touch_all(computed: Computed, plan: Plan, message: Message) -> Computed:
-    """Return what is computed when a message may have changed any of it."""
+def note_known(computed: Computed, plan: Plan, message: Message) -> Computed:
+    """Return what is computed once a message made somebody known, or known no more."""
+    return replace(computed, touched=_touched(computed, plan.of_the_known, message))
+
+
+def _touched(computed: Computed, places: Collection[int], message: Message) -> dict[int, str] | None:
     if computed.touched is None:
-        return computed
-    anything = dict.fromkeys(range(len(plan.definitions)), message.id)
-    return replace(computed, touched={**anything, **computed.touched})
+        return None
+    before = {place: by for place, by in computed.touched.items() if place not in places}
+    return before | dict.fromkeys(places, message.id)
 
 
 def state_of(computed: Computed, fresh: Mapping[int, Any], memory: Memory) -> Any:
@@ -228,8 +231,8 @@ def dated(computed: Computed, plan: Plan) -> Computed:
     return replace(packed(computed, plan), upto=max(computed.upto, plan.settled))
 
 
-def combine(ours: Computed, theirs: Computed, plan: Plan, *, now: int) -> Computed:
-    """Return what is computed of two profiles that become one; everything is to be evaluated."""
+def combine(ours: Computed, theirs: Computed, plan: Plan, message: Message) -> Computed:
+    """Return what is computed of two profiles that a message makes one; everything is to be evaluated."""
     upto = min(max(ours.upto, plan.settled), max(theirs.upto, plan.settled))
     fresh: dict[int, Any] = {}
     for key, touch in plan.memories.items():
@@ -239,7 +242,7 @@ def combine(ours: Computed, theirs: Computed, plan: Plan, *, now: int) -> Comput
         if one is None or other is None:
             fresh[key] = other if one is None else one
         else:
-            fresh[key] = touch.memory.combine(one, other, now=now)
+            fresh[key] = touch.memory.combine(one, other, now=message.received_at)
     return Computed(
         upto=upto,
         epoch=ours.epoch,
@@ -248,7 +251,7 @@ def combine(ours: Computed, theirs: Computed, plan: Plan, *, now: int) -> Comput
         until=ours.until,
         stale=ours.stale or theirs.stale or upto < plan.upto,
         fresh=fresh,
-        touched=None,
+        touched=dict.fromkeys(range(len(plan.definitions)), message.id),
     )
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mien.core.activity import Activity, count
-from mien.core.computed import NOTHING, Computed, Noted, Passage, born, combine, is_known, touch_all
+from mien.core.computed import NOTHING, Computed, Noted, Passage, born, combine, is_known, note_known
 from mien.core.computed import note as note_message
 from mien.core.identity import Held, Reason, Refusal, Resolution, resolve
 from mien.core.message import ACCOUNTS, USERS, Discard, Identifier, Kind, Message, identifier_key
@@ -260,7 +260,7 @@ def _merge(desk: Desk, survivor_id: int, resolution: Resolution, message: Messag
     survivor = desk.profiles.get(survivor_id)
     if survivor is None:
         plan = desk.policy.plans.get(collection)
-        computed = NOTHING if plan is None else born(plan)
+        computed = NOTHING if plan is None else born(plan, message.id)
         survivor = Profile(survivor_id, message.space, collection, first=stamp, last=stamp, computed=computed)
         desk.owners[own_identifier(collection, survivor.id)] = survivor.id
     before = survivor
@@ -277,7 +277,7 @@ def _computed_together(desk: Desk, whole: Profile, absorbed: Profile, message: M
     plan = desk.policy.plans.get(whole.collection)
     if plan is None:
         return whole
-    return replace(whole, computed=combine(whole.computed, absorbed.computed, plan, now=message.received_at))
+    return replace(whole, computed=combine(whole.computed, absorbed.computed, plan, message))
 
 
 def _account(desk: Desk, survivor: Profile, absorbed: Profile, message: Message, resolution: Resolution) -> Merge:
@@ -301,8 +301,9 @@ def _take_over(desk: Desk, resolution: Resolution, message: Message) -> None:
         rest = {pair: held for pair, held in loser.identifiers.items() if pair != (identifier.type, identifier.value)}
         gone = _note(loser, message, GONE_OVER, identifier, other=resolution.survivor or 0)
         left = replace(loser, identifiers=rest, notes=note(loser.notes, [gone]))
-        if left.known != loser.known:
-            left = replace(left, computed=replace(left.computed, touched=None))
+        plan = desk.policy.plans.get(left.collection)
+        if left.known != loser.known and plan is not None:
+            left = replace(left, computed=note_known(left.computed, plan, message))
         desk.profiles[loser_id] = left
 
 
@@ -342,7 +343,7 @@ def _computed(desk: Desk, profile: Profile, message: Message, new: Sequence[Iden
     keys = message.traits if message.subject == profile.collection else ()
     computed = note_message(profile.computed, plan, message, keys)
     if new and not profile.known and is_known(i.type for i in new):
-        return touch_all(computed, plan, message)
+        return note_known(computed, plan, message)
     return computed
 
 

@@ -57,9 +57,10 @@ class Plan:
 
     `upto` is the highest number there is in the space. `settled` is the number up to which every profile was
     evaluated, whatever is stored with it. `epoch` grows whenever other definitions become visible to readers.
-    `births` are the places of those that hold of somebody of whom nothing is known, and `of_members` of those that
-    look at an account's users. `asked` is what accounts ask of these profiles, who are users: by the slot of each
-    condition the slots of all values that decide it, its own included.
+    `births` are the places of those that hold of somebody of whom nothing is known, `of_the_known` of those that are
+    only for people who are known, and `of_members` of those that look at an account's users. `asked` is what accounts
+    ask of these profiles, who are users: by the slot of each condition the slots of all values that decide it, its
+    own included.
     """
 
     def __init__(self, compiled: Sequence[Compiled], *, upto: int, settled: int, epoch: int) -> None:
@@ -75,6 +76,9 @@ class Plan:
         for touch in self.memories.values():
             self.by_event.setdefault(touch.memory.event, []).append(touch)
         self.births = frozenset(place for place, c in enumerate(compiled) if _is_true_of_nobody(c))
+        self.of_the_known = frozenset(
+            place for place, c in enumerate(compiled) if c.is_audience and c.slot > 0 and not c.definition.anonymous
+        )
         self.asked = {c.slot: self._deciding(c) for c in compiled if c.slot < 0}
         self.of_members = frozenset(place for place, c in enumerate(compiled) if c.members)
         self.by_trait: dict[str, set[int]] = {}

@@ -10,7 +10,8 @@ from mien.errors import Invalid, NotFound, SpaceNotFound
 from mien.services.fault import Fault, at, convert
 from mien.services.secrets import digest, new_secret
 from mien.services.spaces import Section, new_credential, new_source
-from mien.store.base import SpaceRecord, Store
+from mien.services.transact import transact
+from mien.store.base import SpaceRecord, Store, Unit
 
 
 def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *, now: int) -> str:
@@ -19,12 +20,15 @@ def create_source(store: Store, slug: str, name: str, kind: SourceKind | None, *
     Without a kind it is an sdk, or what it was before.
     """
     secret = new_secret("wk")
-    with store.begin(alone=True) as unit:
+
+    def create(unit: Unit) -> None:
         _record(store, slug)
         before = [s for s in store.tenancy().sources if (s.space, s.name) == (slug, name)]
         unit.bury(source.digest for source in before)
         kinds = [kind] if kind else [source.kind for source in before]
         unit.save_source(new_source(slug, name, (kinds or [SourceKind.SDK])[0], digest(secret), now=now))
+
+    transact(store, create, alone=True)
     return secret
 
 
@@ -36,14 +40,17 @@ def create_credential(
     `about` is what the section keeps of a credential beside its secret; what was kept stays where it is not given.
     """
     secret = new_secret("tok")
-    # Alone: what else a file says of the space at this moment must not be lost.
-    with store.begin(alone=True) as unit:
+
+    def create(unit: Unit) -> None:
         record = _record(store, slug)
         named = (slug, section.dialect, name)
         unit.bury(c.digest for c in store.tenancy().credentials if (c.space, c.dialect, c.name) == named)
         unit.save_credential(new_credential(*named, digest(secret), now=now))
         if about:
             unit.save_space(_with_about(record, section, name, about))
+
+    # Alone: what else a file says of the space at this moment must not be lost.
+    transact(store, create, alone=True)
     return secret
 
 
@@ -55,8 +62,9 @@ def listed(
     kept = {record.slug: msgspec.json.decode(record.document).get("dialects", {}) for record in tenancy.spaces}
 
     def about(c: Credential) -> Mapping[str, Sequence[str]]:
-        found: Mapping[str, Mapping[str, Sequence[str]]] = kept[c.space].get(c.dialect, {}).get(fields[c.dialect], {})
-        return found.get(c.name, {})
+        section = kept.get(c.space, {}).get(c.dialect, {})
+        limits: Mapping[str, Mapping[str, Sequence[str]]] = section.get(fields.get(c.dialect), {})
+        return limits.get(c.name, {})
 
     return [(c, about(c)) for c in tenancy.credentials if slug in {None, c.space}]
 

@@ -116,10 +116,11 @@ def _ended(space: Space, profile: Profile, now: int, cause: Cause) -> Brought:
         for slot, result in profile.computed.results.items()
         if slot > 0 and result.text == TRUE
     )
-    gone = [Change(key, was.kind, was.text, ABSENT, now, cause) for key, was in sorted(profile.shown.items())]
-    noted = Noted(profile.id, max(now, profile.computed.noted_at + 1), gone) if gone else None
+    at = max(now, profile.computed.noted_at + 1)
+    gone = [Change(key, was.kind, was.text, ABSENT, at, cause) for key, was in sorted(profile.shown.items())]
+    noted = Noted(profile.id, at, gone) if gone else None
     if noted is not None:
-        profile = replace(profile, computed=replace(profile.computed, noted_at=noted.at))
+        profile = replace(profile, computed=replace(profile.computed, noted_at=at))
     return Brought(as_it_was(space, profile), passages, noted, for_account=profile.collection == USERS)
 
 
@@ -153,11 +154,12 @@ def bring(
     )
     was = profile.computed
     for_account = computed.results is not was.results and asked(computed, plan) != asked(was, plan)
-    seen, changed = _seen(profile, computed, plan, None if whole else slots, at=now, cause=cause)
+    at = max(now, computed.noted_at + 1)
+    seen, changed = _seen(profile, computed, plan, None if whole else slots, at=at, cause=cause)
     noted = None
     if changed:
-        noted = Noted(profile.id, max(now, computed.noted_at + 1), changed)
-        computed = replace(computed, noted_at=noted.at)
+        noted = Noted(profile.id, at, changed)
+        computed = replace(computed, noted_at=at)
     computed = packed(computed, plan)
     if computed.epoch != plan.epoch:
         computed = replace(computed, epoch=plan.epoch)
@@ -186,7 +188,7 @@ def _without_definitions(profile: Profile, now: int) -> Brought:
     if profile.computed == NOTHING:
         return Brought(profile)
     why, at = Cause(How.DEFINITION), max(now, profile.computed.noted_at + 1)
-    gone = [Change(key, was.kind, was.text, ABSENT, now, why) for key, was in sorted(profile.shown.items())]
+    gone = [Change(key, was.kind, was.text, ABSENT, at, why) for key, was in sorted(profile.shown.items())]
     if not gone:
         return Brought(replace(profile, computed=Computed(noted_at=profile.computed.noted_at)))
     return Brought(replace(profile, computed=Computed(noted_at=at), shown={}), noted=Noted(profile.id, at, gone))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from mien.core.computed import Cause, How, Result
+from mien.core.computed import ABSENT, Cause, How, Result
 from mien.core.definition import Definition
 from mien.core.message import Identifier
 from mien.core.profile import Profile
@@ -112,7 +112,11 @@ def explained(store: Store, space: Space, found: Look, *, now: int) -> Explained
     profile = current(store, space, found.id, now=now)
     plan, results = space.policy.plans.get(profile.collection), profile.computed.results
     visible = {} if plan is None else plan.visible
-    computed = {visible[slot].key: (visible[slot], results[slot]) for slot in results if slot in visible}
+    computed = {
+        visible[slot].key: (visible[slot], result)
+        for slot, result in results.items()
+        if slot in visible and result.text != ABSENT
+    }
     return Explained(Look(profile.id, store.sheet(profile)), computed)
 
 

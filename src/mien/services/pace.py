@@ -1,30 +1,32 @@
 """How much to do in one transaction: as much as does not keep others waiting."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 MOMENT = 0.1
 """For how long one transaction may keep others waiting, in seconds."""
-_FIRST = 16
+FIRST = 16
+"""How many profiles the first transaction takes where nothing is known of them."""
 
 
 class Pace:
-    """How many profiles one transaction takes: fewer after one that took long, more after a short one.
+    """How many profiles one transaction takes: fewer after one that took long, up to `most` after short ones.
 
     It cannot be known before how much there is to look at in a profile: one may have a hundred thousand events.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.many = min(_FIRST, most)
+    def __init__(self, many: int, most: int | None = None) -> None:
+        self.many = many
+        self._most = many if most is None else most
 
-    def step(self, work: Callable[[int], bool]) -> bool:
-        """Do a step of the size it now is; return what that returned."""
+    @contextmanager
+    def taking(self, count: int) -> Iterator[None]:
+        """Measure what is done with so many profiles, once nobody else is waited for."""
         started = monotonic()
-        done = work(self.many)
+        yield
         took = monotonic() - started
         if took > MOMENT:
             self.many = max(1, self.many // 2)
-        elif took < MOMENT / 4:
-            self.many = min(self.most, 2 * self.many)
-        return done
+        elif took < MOMENT / 4 and count >= self.many:
+            self.many = min(self._most, 2 * self.many)

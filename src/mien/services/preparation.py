@@ -12,18 +12,21 @@ from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.services.definitions import live
 from mien.services.evaluation import Brought, bring, put
+from mien.services.pace import Pace
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 from mien.store.computed import DefinitionRecord, Evaluation
 
 STEP = 200
-"""How many profiles one transaction evaluates."""
+"""How many profiles one transaction evaluates at most."""
 
 
 def advance(
-    store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP, revision: int | None = None
+    store: Store, spaces: Mapping[str, Space], *, now: int, pace: Pace | None = None, revision: int | None = None
 ) -> bool:
     """Evaluate the next profiles of each space that is not up to date; say whether anything was done.
+
+    `pace` says how many, STEP if it is not given.
 
     What was prepared becomes live for all readers at one moment, once every profile is evaluated. Call it again with
     the spaces as they are then. Nothing is done by `spaces` that are not those of the `revision` given.
@@ -31,7 +34,7 @@ def advance(
     behind = {slug: e for slug, e in store.evaluations().items() if e.cursor is not None and slug in spaces}
     done = False
     for slug, evaluation in behind.items():
-        if transact(store, partial(_step, store, spaces[slug], evaluation, now, limit, revision)):
+        if transact(store, partial(_step, store, spaces[slug], evaluation, now, pace or Pace(STEP), revision)):
             done = True
         elif not store.is_behind(slug, evaluation.target):  # looked at again once nobody else writes
             done |= transact(store, partial(_finish, store, slug, evaluation), alone=True)
@@ -43,7 +46,7 @@ def _step(
     space: Space,
     evaluation: Evaluation,
     now: int,
-    limit: int,
+    pace: Pace,
     revision: int | None,
     unit: Unit,
 ) -> bool:
@@ -51,11 +54,12 @@ def _step(
     if store.evaluations()[space.slug] != evaluation or (revision is not None and store.revision() != revision):
         return True
     prepared = evaluation.settled < evaluation.target
-    profiles = store.profiles_beyond(space.slug, evaluation.cursor or 0, limit=limit, computed=not prepared)
+    profiles = store.profiles_beyond(space.slug, evaluation.cursor or 0, limit=pace.many, computed=not prepared)
     if not profiles:
         return False
-    brought = [bring(store, space, p, now=now, cause=Cause(How.DEFINITION), whole=True) for p in profiles]
-    unit.write(space.slug, put(store, space, Outcome(), _changed(profiles, brought)))
+    with pace.taking(len(profiles)):
+        brought = [bring(store, space, p, now=now, cause=Cause(How.DEFINITION), whole=True) for p in profiles]
+        unit.write(space.slug, put(store, space, Outcome(), _changed(profiles, brought)))
     after = replace(evaluation, cursor=profiles[-1].id, done=evaluation.done + len(profiles))
     unit.save_evaluation(space.slug, after, revised=False)
     return True

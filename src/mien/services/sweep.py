@@ -4,18 +4,17 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mien.core.computed import AT_ONCE, Cause, Computed, How, until_of
+from mien.core.computed import AT_ONCE, Cause, How
 from mien.core.fold import Outcome
 from mien.core.profile import Profile
 from mien.core.space import Space
 from mien.services.evaluation import bring, put
+from mien.services.pace import Pace
 from mien.services.transact import transact
 from mien.store.base import Store, Unit
 
 STEP = 200
-"""How many profiles one transaction brings up to date."""
-
-
+"""How many profiles one transaction brings up to date at most."""
 PAUSE = 60_000_000
 """For how many microseconds somebody is put off who cannot be brought up to date."""
 _TIME = Cause(How.TIME)
@@ -29,13 +28,15 @@ class Swept(Struct, frozen=True):
 
 
 def sweep(
-    store: Store, spaces: Mapping[str, Space], *, now: int, limit: int = STEP, revision: int | None = None
+    store: Store, spaces: Mapping[str, Space], *, now: int, pace: Pace | None = None, revision: int | None = None
 ) -> Swept:
-    """Bring up to `limit` profiles up to date whose time has come; call again until that is none.
+    """Bring profiles up to date whose time has come; call again until that is none.
 
+    `pace` says how many at most, STEP if it is not given.
     Nothing is done by `spaces` that are not those of the `revision` given.
     """
-    due = store.due(now=now, limit=limit)
+    paced = pace or Pace(STEP)
+    due = store.due(now=now, limit=paced.many)
     lag = max((now - at for at, _ in due if at != AT_ONCE), default=0)
     if not due:
         return Swept(0, 0)
@@ -54,16 +55,12 @@ def sweep(
                 for profile in profiles:
                     unit.put_off(profile.id, until=now + PAUSE)
                 continue
-            brought = [bring(store, space, p, now=now, cause=_TIME, whole=_is_whole(p.computed)) for p in profiles]
-            unit.write(slug, put(store, space, Outcome(), brought))
+            with paced.taking(len(profiles)):
+                brought = [bring(store, space, p, now=now, cause=_TIME, whole=p.computed.stale) for p in profiles]
+                unit.write(slug, put(store, space, Outcome(), brought))
         return sum(map(len, by_space.values()))
 
     return Swept(transact(store, evaluate), lag)
-
-
-def _is_whole(computed: Computed) -> bool:
-    """Say whether a profile is to be looked at whole: one that was still is once it was put off."""
-    return computed.stale or computed.until != until_of(computed.results)
 
 
 def put_off(store: Store, *, now: int) -> None:

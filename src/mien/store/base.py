@@ -208,7 +208,10 @@ class Unit(Protocol):
         """
 
     def put_off(self, profile: int, *, until: int) -> None:
-        """Let a profile be due no earlier than a time, whatever is computed of it."""
+        """Let a profile be due no earlier than a time, whatever is computed of it, unless a message comes before.
+
+        Raise Contended when another writer was there first.
+        """
 
     def end_memberships(self, space: str, number: int, *, into: int | None, limit: int) -> int:
         """Let go of up to `limit` memberships by a definition that is no more; return how many.

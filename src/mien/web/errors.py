@@ -10,7 +10,7 @@ Table = Sequence[tuple[type[MienError], int, str, str | None]]
 """Classes of errors with their status, code and, where it is fixed, message. The first that fits decides."""
 
 
-def explained(error: MienError, table: Table) -> tuple[int, str, str]:
+def meaning(error: MienError, table: Table) -> tuple[int, str, str]:
     """Return the status, the code and the message of an error."""
     status, code, message = next(row[1:] for row in table if isinstance(error, row[0]))
     return status, code, message or str(error)

@@ -73,7 +73,7 @@ class Tenants:
     def refresh(self) -> None:
         """Read the catalog again if it has changed."""
         if self._store.revision() != self._view.catalog.revision:
-            self._view = _View(_read(self._store), {})
+            self._view = _View(_read(self._store, self._view.catalog), {})
 
     def current(self) -> Catalog:
         """Return the catalog."""
@@ -101,9 +101,12 @@ class Tenants:
         return opened
 
 
-def _read(store: Store) -> Catalog:
+def _read(store: Store, before: Catalog | None = None) -> Catalog:
+    """Read the catalog, and log what this program does not understand of it, once."""
     catalog = read_catalog(store)
     for record in catalog.unread:
+        if before is not None and record in before.unread:
+            continue
         log.warning(
             "a definition is not computed: this Mien does not understand its query",
             space=record.space,

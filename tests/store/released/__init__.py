@@ -7,9 +7,11 @@ in it as $x'…'. Every table has rows in one of them.
 from contextlib import closing
 from pathlib import Path
 
+from mien.core.computed import Cause, How
 from mien.core.message import ACCOUNTS, Identifier
 from mien.core.story import Merge
 from mien.store.base import EventQuery
+from mien.store.computed import Stay
 from mien.store.sheet import AUDIENCE, COMPUTED
 from mien.store.sql import SqlStore, open_engine
 from mien.store.sql.engine import Engine
@@ -112,6 +114,12 @@ def _schema_3(store: SqlStore) -> None:
         profile
     ]
     assert store.members("acme", definitions["recent"].number, beyond=0, limit=9) == []
+    head = store.head(profile)
+    assert head is not None
+    assert store.memberships(head, limit=9) == [
+        Stay(profile, 3, 1794913600000101, None, Cause(How.MESSAGE, "o1"), None),
+        Stay(profile, 4, 1794913600000100, 1795518400000101, Cause(How.MESSAGE, "o0"), Cause(How.TIME)),
+    ]
     changes = store.changes("acme", beyond=None, limit=9)
     assert [change.key for row in changes for change in row.changes] == [
         *("orders", "recent", "spent_7d"),

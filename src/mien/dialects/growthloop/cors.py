@@ -42,7 +42,7 @@ def finish(scope: Scope, response: Response) -> None:
         response.raw_headers += scope[ADMITTED]
 
 
-class Finish:
+class FinishForPages:
     """Finishes the answers of what pages may ask: tells browsers, which ask before, that they may.
 
     It tells it of the origins of all spaces: a preflight holds no credential, so nobody knows yet which it is about.

@@ -16,7 +16,7 @@ from mien.errors import (
     RetryLater,
     TooLarge,
 )
-from mien.web.errors import Table, explained, with_wait
+from mien.web.errors import Table, meaning, with_wait
 from mien.web.routing import MethodNotAllowed
 
 _TABLE: Table = (
@@ -43,7 +43,7 @@ _CHALLENGES = {
 
 def error_answer(error: MienError) -> Response:
     """Return the answer for an error."""
-    status, code, message = explained(error, _TABLE)
+    status, code, message = meaning(error, _TABLE)
     response = with_wait(answer({"error": code, "message": message}, status), error)
     if status in _CHALLENGES:
         response.headers["WWW-Authenticate"] = _CHALLENGES[status]

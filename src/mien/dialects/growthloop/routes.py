@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mien.dialects.growthloop import render
-from mien.dialects.growthloop.cors import Finish, finish
+from mien.dialects.growthloop.cors import FinishForPages, finish
 from mien.dialects.growthloop.errors import error_answer
 from mien.dialects.growthloop.profiles import BATCH, Profiles
 from mien.dialects.growthloop.views import Origins
@@ -25,7 +25,7 @@ def growthloop_routes(reader: Reader, tenants: Tenants, limits: RateLimits) -> l
     profiles = Profiles(reader, tenants, limits)
     one = reader.serving(profiles.one, one_look=True)
     return [
-        Route("/v1/entities/{entity}/{id}", Endpoint(one, error_answer, READ, Finish(Origins(tenants)))),
+        Route("/v1/entities/{entity}/{id}", Endpoint(one, error_answer, READ, FinishForPages(Origins(tenants)))),
         Route("/v1/entities/{entity}", _Target(profiles.batch)),
         _route("/v1/entities/{rest}", _nothing, EVERY),
         _route("/v1/audiences", reader.serving(profiles.audiences), READ),

@@ -16,7 +16,7 @@ from mien.errors import (
     RetryLater,
     TooLarge,
 )
-from mien.web.errors import Table, explained, with_wait
+from mien.web.errors import Table, meaning, with_wait
 from mien.web.routing import MethodNotAllowed
 
 _PROFILE_API: Table = (
@@ -70,11 +70,11 @@ def removal_error(error: MienError) -> Response:
 
 
 def _answer(error: MienError, table: Table) -> Response:
-    status, code, message = explained(error, table)
+    status, code, message = meaning(error, table)
     return with_wait(answer({"error": {"code": code, "message": message}}, status), error)
 
 
 def tracking_error(error: MienError) -> Response:
     """Return the Tracking API's answer for an error: an object whose `code` and `message` every client can read."""
-    status, code, message = explained(error, _TRACKING_API)
+    status, code, message = meaning(error, _TRACKING_API)
     return with_wait(answer({"success": False, "code": code, "message": message, "error": code}, status), error)

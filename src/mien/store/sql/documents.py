@@ -54,13 +54,14 @@ class HeadDocument(Struct, array_like=True):
 
 
 class ComputedDocument(Struct, array_like=True):
-    """What is computed of a profile."""
+    """What is computed of a profile. `stale` says what `due_at` does not while a profile is put off."""
 
     upto: int
     epoch: int
     noted_at: int
     states: Raw
     results: Raw
+    stale: bool = False
 
 
 class MessageDocument(Struct, array_like=True):
@@ -186,8 +187,17 @@ def read_computed(document: bytes | None, due_at: int | None) -> Computed:
         states=Kept(d.states, _read_states),
         results=Kept(d.results, _read_results),
         until=NEVER if due_at is None else due_at,
-        stale=due_at == AT_ONCE,
+        stale=d.stale or due_at == AT_ONCE,
     )
+
+
+def stale_computed(document: bytes | None) -> bytes | None:
+    """Return the document of what is computed of a profile that has to be looked at whole, whenever it is due."""
+    if document is None:
+        return None
+    d = _read_computed(document)
+    d.stale = True
+    return encode(d)
 
 
 def write_computed(computed: Computed) -> bytes | None:
@@ -196,7 +206,12 @@ def write_computed(computed: Computed) -> bytes | None:
         return None
     return encode(
         ComputedDocument(
-            computed.upto, computed.epoch, computed.noted_at, _written(computed.states), _written(computed.results)
+            computed.upto,
+            computed.epoch,
+            computed.noted_at,
+            _written(computed.states),
+            _written(computed.results),
+            computed.stale,
         )
     )
 

@@ -202,7 +202,16 @@ class EvaluationWrites:
 
     def put_off(self, profile: int, *, until: int) -> None:
         """See Unit."""
-        self.db.change("UPDATE profiles SET due_at = ? WHERE profile_id = ?", [(until, profile)])
+        for version, due_at, computed in self.db.rows(
+            "SELECT version, due_at, computed FROM profiles WHERE profile_id = ?", (profile,)
+        ):
+            kept = documents.stale_computed(computed) if due_at == AT_ONCE else computed
+            written = self.db.change(
+                "UPDATE profiles SET due_at = ?, computed = ? WHERE profile_id = ? AND version = ?",
+                [(until, kept, profile, version)],
+            )
+            if not written:
+                raise Contended
 
     def end_memberships(self, space: str, number: int, *, into: int | None, limit: int) -> int:
         """See Unit."""
@@ -269,7 +278,7 @@ class EvaluationWrites:
 
 _ENTER = (
     "INSERT INTO memberships (since, entered, space, number, profile_id) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (profile_id, number, since) DO UPDATE SET until = NULL, exited = NULL"
+    " ON CONFLICT (profile_id, number, since) DO UPDATE SET entered = excluded.entered, until = NULL, exited = NULL"
 )
 _EXIT = (
     "UPDATE memberships SET until = ?, exited = ? WHERE space = ? AND number = ? AND profile_id = ? AND until IS NULL"
