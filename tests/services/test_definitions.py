@@ -186,8 +186,14 @@ def test_one_that_is_not_understood_any_more_does_not_keep_the_others_from_being
         unit.save_definition(old._replace(definition=replace(old.definition, query="a word of tomorrow's language")))
     with capture_logs() as lines:
         tenants = Tenants(store)
+        put(store, "{retention: {events: 30d}}")
+        tenants.refresh()
+    assert tenants.current().revision == store.revision()
+    assert [record.definition.key for record in tenants.current().unread] == ["old"]
     [line] = [line for line in lines if line["log_level"] == "warning"]
     assert (line["space"], line["key"]) == ("acme", "old")
+    with pytest.raises(SettingsRefused, match=r"computed_traits\.old\.query: is not understood by this Mien"):
+        put(store, audience("trait('a') = 1"))
     take_in(store, message(event="E"), tenant=tenants.current().spaces["acme"])
     sheet = sheet_of(store, user("user_id", "u1"))
     assert sheet is not None

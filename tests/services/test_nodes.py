@@ -7,8 +7,10 @@ from itertools import count
 
 import pytest
 
+from mien.app import SECTIONS
 from mien.core.message import ACCOUNTS, Identifier, Kind, order_of
 from mien.errors import Busy
+from mien.services.credentials import create_credential, create_source
 from mien.services.identifiers import remove
 from mien.services.spaces import apply
 from mien.services.sweep import sweep
@@ -25,6 +27,7 @@ from tests.tripping import Tripping
 SECOND, DAY = 1_000_000, 86_400_000_000
 A1, EMAIL = user("anonymous_id", "a1"), user("email", "u1@example.com")
 SOME = {"some": {"query": "trait('plan') = 'pro'", "anonymous": True}}
+FILE = "spaces: {acme: {}}"
 IDS = count(order_of(NOW + DAY))
 Happening = Callable[[SqlStore, Identifier, Identifier], object]
 
@@ -93,7 +96,18 @@ def test_an_account_that_becomes_another_while_a_user_changes_follows_them(
                 return
 
 
-def test_a_file_is_applied_though_a_batch_takes_longer_than_a_lock_is_waited_for(postgres: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: apply(store, FILE, (), {}, now=NOW),
+        lambda store: create_source(store, "acme", "web", None, now=NOW),
+        lambda store: create_credential(store, "acme", SECTIONS[0], "crm", now=NOW),
+    ],
+    ids=["a file", "a source", "a token"],
+)
+def test_a_space_is_changed_though_a_batch_takes_longer_than_a_lock_is_waited_for(
+    postgres: str, change: Callable[[SqlStore], object]
+) -> None:
     url = new_schema(postgres)
     with open_store(url, Limits(lock=0.05)) as store, open_store(url) as other, ExitStack() as batch:
 
@@ -103,8 +117,9 @@ def test_a_file_is_applied_though_a_batch_takes_longer_than_a_lock_is_waited_for
             else:
                 batch.close()
 
+        apply(store, FILE, (), {}, now=NOW)
         store.db = tripping = Tripping(store.db, 1, begin_or_end)  # type: ignore[assignment]
-        apply(store, "spaces: {acme: {}}", (), {}, now=NOW)
+        change(store)
         assert tripping.tripped == 2
 
 

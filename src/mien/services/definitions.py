@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mien.core import values
 from mien.core.definition import KEY, Control, Definition, Kind, State
 from mien.core.message import COLLECTION, USERS
-from mien.core.plan import all_references, compile_definition, cycle_in
+from mien.core.plan import all_references, compile_definition, cycle_in, is_understood
 from mien.errors import QueryRefused
 from mien.services.fault import Fault, at, convert
 from mien.store.computed import DefinitionRecord, Evaluation
@@ -190,6 +190,14 @@ def _with_ids(
 def _check(wanted: Mapping[str, Definition]) -> None:
     if len(wanted) > MOST_DEFINITIONS:
         raise Fault(f"are more than {MOST_DEFINITIONS} together", "audiences")
+    for key, definition in wanted.items():
+        if not is_understood(definition):  # what refers to it could not be told
+            raise Fault(
+                "is not understood by this Mien: use the one it was made with, or define it anew",
+                section_of(definition.kind),
+                key,
+                "query",
+            )
     for collection in sorted({d.collection for d in wanted.values()}):
         cycle = cycle_in(d for d in wanted.values() if d.collection == collection)
         if cycle:
