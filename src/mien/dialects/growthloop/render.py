@@ -100,7 +100,7 @@ def _audiences(
             if member is not None:
                 shown.append(member)
         place = kinds.find(_IS_AUDIENCE, place + 1)
-    shown.sort()  # by their ids, which come first: the end of an id sorts before its digits
+    shown.sort()  # by their ids as text: the quote after an id sorts before any digit
     return cuts, shown
 
 
